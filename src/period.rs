@@ -1,0 +1,231 @@
+//! Days, weeks and months of the reporting zone: which day an instant falls on, which period a day falls in.
+//! It does not know events or metrics. A day is the number of days since 1970-01-01, as in Arrow's `Date32`.
+
+use std::cell::Cell;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, Offset, TimeZone, Utc};
+use chrono_tz::Tz;
+use serde::Deserialize;
+
+/// A calendar day: days since 1970-01-01.
+pub type Day = i32;
+
+const HOUR_US: i64 = 3_600_000_000;
+const DAY_US: i64 = 24 * HOUR_US;
+const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(1970, 1, 1).expect("the epoch is a date");
+
+/// Reads an ISO date such as `2026-01-31`.
+#[must_use]
+pub fn parse_day(text: &str) -> Option<Day> {
+    let shaped = text.len() == 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
+    shaped.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten().map(day_of_date)
+}
+
+/// Writes a day as an ISO date.
+#[must_use]
+pub fn format_day(day: Day) -> String {
+    date_of_day(day).format("%Y-%m-%d").to_string()
+}
+
+/// The day of a chrono date.
+#[must_use]
+pub fn day_of_date(date: NaiveDate) -> Day {
+    i32::try_from(date.signed_duration_since(EPOCH).num_days()).unwrap_or(Day::MAX)
+}
+
+/// The chrono date of a day; days outside chrono's calendar (±262,000 years) become its ends.
+#[must_use]
+pub fn date_of_day(day: Day) -> NaiveDate {
+    let distance = Days::new(u64::from(day.unsigned_abs()));
+    if day < 0 {
+        EPOCH.checked_sub_days(distance).unwrap_or(NaiveDate::MIN)
+    } else {
+        EPOCH.checked_add_days(distance).unwrap_or(NaiveDate::MAX)
+    }
+}
+
+/// The day on which a week begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeekStart {
+    /// ISO 8601.
+    Monday,
+    /// As in the United States.
+    Sunday,
+}
+
+/// The length of the periods that a report counts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// Calendar days.
+    Day,
+    /// Weeks from the given day on.
+    Week(WeekStart),
+    /// Calendar months.
+    Month,
+}
+
+impl Grain {
+    /// The word used in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week(_) => "week",
+            Self::Month => "month",
+        }
+    }
+
+    /// The number of the period that holds `day`; neighbouring periods have neighbouring numbers.
+    #[must_use]
+    pub fn index(self, day: Day) -> i32 {
+        match self {
+            Self::Day => day,
+            // 1970-01-01 was a Thursday: three days after a Monday, four after a Sunday.
+            Self::Week(WeekStart::Monday) => (day + 3).div_euclid(7),
+            Self::Week(WeekStart::Sunday) => (day + 4).div_euclid(7),
+            Self::Month => {
+                let date = date_of_day(day);
+                date.year() * 12 + date.month0().cast_signed()
+            }
+        }
+    }
+
+    /// The first day of the period with this number.
+    #[must_use]
+    pub fn first_day(self, index: i32) -> Day {
+        match self {
+            Self::Day => index,
+            Self::Week(WeekStart::Monday) => index * 7 - 3,
+            Self::Week(WeekStart::Sunday) => index * 7 - 4,
+            Self::Month => {
+                let month = index.rem_euclid(12).cast_unsigned() + 1;
+                NaiveDate::from_ymd_opt(index.div_euclid(12), month, 1).map_or(Day::MAX, day_of_date)
+            }
+        }
+    }
+
+    /// The last day of the period with this number.
+    #[must_use]
+    pub fn last_day(self, index: i32) -> Day {
+        self.first_day(index + 1) - 1
+    }
+}
+
+/// The local date of an instant in one zone.
+#[must_use]
+pub fn local_day(zone: Tz, instant: DateTime<Utc>) -> Day {
+    day_of_date(instant.with_timezone(&zone).date_naive())
+}
+
+/// Turns instants into local days, fast for instants that come in clusters. Not shared between threads.
+#[derive(Debug)]
+pub struct DayClock {
+    zone: Tz,
+    // The hour (since the epoch, UTC) looked up last and its offset in microseconds.
+    last: Cell<Option<(i64, i64)>>,
+}
+
+impl DayClock {
+    /// A clock for one zone.
+    #[must_use]
+    pub fn new(zone: Tz) -> Self {
+        Self { zone, last: Cell::new(None) }
+    }
+
+    /// The local day of an instant given in microseconds since the epoch; `None` outside chrono's calendar.
+    #[must_use]
+    pub fn day(&self, instant_us: i64) -> Option<Day> {
+        let hour = instant_us.div_euclid(HOUR_US);
+        let offset = match self.last.get() {
+            Some((known, offset)) if known == hour => offset,
+            _ => self.look_up(hour, instant_us)?,
+        };
+        i32::try_from((instant_us + offset).div_euclid(DAY_US)).ok()
+    }
+
+    // An hour in which the offset changes is not remembered, so that each of its instants is looked up alone.
+    fn look_up(&self, hour: i64, instant_us: i64) -> Option<i64> {
+        let offset_at = |us: i64| {
+            let utc = DateTime::from_timestamp_micros(us)?.naive_utc();
+            Some(i64::from(self.zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()) * 1_000_000)
+        };
+        let offset = offset_at(instant_us)?;
+        let (start, end) = (offset_at(hour * HOUR_US)?, offset_at(hour * HOUR_US + HOUR_US - 1)?);
+        if start == end {
+            self.last.set(Some((hour, offset)));
+        }
+        Some(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_day(zone: &str, instant: &str, expected: &str) {
+        let zone: Tz = zone.parse().expect("a zone of the test");
+        let instant = DateTime::parse_from_rfc3339(instant).expect("an instant of the test");
+        let clock = DayClock::new(zone);
+        let day = clock.day(instant.timestamp_micros()).expect("a day");
+        assert_eq!(format_day(day), expected, "{instant} in {zone}");
+        assert_eq!(local_day(zone, instant.to_utc()), day);
+    }
+
+    #[test]
+    fn days_follow_the_zone() {
+        check_day("Asia/Shanghai", "2026-03-01T15:59:59.999999Z", "2026-03-01");
+        check_day("Asia/Shanghai", "2026-03-01T16:00:00Z", "2026-03-02");
+        check_day("America/New_York", "2026-03-01T04:59:59Z", "2026-02-28");
+        check_day("Europe/Brussels", "2026-03-29T21:59:59Z", "2026-03-29");
+        check_day("Europe/Brussels", "2026-10-25T22:59:59Z", "2026-10-25");
+    }
+
+    #[test]
+    fn a_day_without_midnight_still_begins() {
+        // In 2018 Sao Paulo's clocks went from 23:59:59 on 3 November to 01:00 on 4 November.
+        check_day("America/Sao_Paulo", "2018-11-04T02:59:59Z", "2018-11-03");
+        check_day("America/Sao_Paulo", "2018-11-04T03:00:00Z", "2018-11-04");
+    }
+
+    #[test]
+    fn an_hour_with_a_change_is_right_on_both_sides() {
+        // St John's went back from 00:01 to 23:01 on 2010-11-07: the date is 7, then 6, then 7 again.
+        let clock = DayClock::new("America/St_Johns".parse().expect("a zone"));
+        let at = |text: &str| {
+            let us = DateTime::parse_from_rfc3339(text).expect("an instant").timestamp_micros();
+            format_day(clock.day(us).expect("a day"))
+        };
+        assert_eq!(at("2010-11-07T02:30:30Z"), "2010-11-07");
+        assert_eq!(at("2010-11-07T02:31:00Z"), "2010-11-06");
+        assert_eq!(at("2010-11-07T02:30:59Z"), "2010-11-07");
+        assert_eq!(at("2010-11-07T03:30:00Z"), "2010-11-07");
+    }
+
+    fn check_period(grain: Grain, day: &str, first: &str, last: &str) {
+        let index = grain.index(parse_day(day).expect("a day of the test"));
+        assert_eq!(format_day(grain.first_day(index)), first, "{grain:?} of {day}");
+        assert_eq!(format_day(grain.last_day(index)), last, "{grain:?} of {day}");
+    }
+
+    #[test]
+    fn periods_have_their_ends() {
+        let monday = Grain::Week(WeekStart::Monday);
+        let sunday = Grain::Week(WeekStart::Sunday);
+        check_period(monday, "2026-01-01", "2025-12-29", "2026-01-04");
+        check_period(monday, "2021-01-03", "2020-12-28", "2021-01-03");
+        check_period(sunday, "2021-01-03", "2021-01-03", "2021-01-09");
+        check_period(monday, "1969-12-28", "1969-12-22", "1969-12-28");
+        check_period(Grain::Month, "2024-02-29", "2024-02-01", "2024-02-29");
+        check_period(Grain::Month, "2025-12-31", "2025-12-01", "2025-12-31");
+        check_period(Grain::Day, "2024-02-29", "2024-02-29", "2024-02-29");
+    }
+
+    #[test]
+    fn only_iso_dates_are_days() {
+        assert_eq!(parse_day("1970-01-02"), Some(1));
+        for wrong in ["2026-1-2", "2026-02-30", "20260102", " 2026-01-02", "2026-01-02T00:00:00Z", ""] {
+            assert_eq!(parse_day(wrong), None, "{wrong}");
+        }
+    }
+}
