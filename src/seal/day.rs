@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use arrow::array::RecordBatch;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::DayCounts;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
 use super::rows::{RowId, Rows, gather, position, rows_at_once};
 use super::who::Who;
-use super::DayCounts;
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::period::Day;
@@ -102,9 +102,10 @@ pub(super) fn seal_day(
     if result.counts.accepted == 0 {
         return Ok(result);
     }
-    let left_out = chunks.iter().map(|_| None).chain(duplicate.iter().map(|marks| Some(marks.as_slice()))).collect::<Vec<_>>();
+    let left_out =
+        chunks.iter().map(|_| None).chain(duplicate.iter().map(|marks| Some(marks.as_slice()))).collect::<Vec<_>>();
     chunks.extend(staged);
-    let order = sort(&chunks, &left_out, place.part_rows);
+    let order = sort(&chunks, &left_out, place.part_rows)?;
     result.files = write_ordered(place, &chunks, &order)?;
     Ok(result)
 }

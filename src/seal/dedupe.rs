@@ -3,7 +3,7 @@
 
 use std::hash::BuildHasher;
 
-use arrow::array::{Array, StringArray};
+use arrow::array::StringArray;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::rows::{RowId, Rows, position, row_id};
@@ -65,9 +65,8 @@ impl<'a> Dedupe<'a> {
         }
         for event_id in sealed.event_id.iter().flatten().filter(|event_id| !event_id.is_empty()) {
             let hash = self.hasher.hash_one(event_id.as_bytes());
-            let is_same = |entry: &Entry| {
-                entry.hash == upper(hash) && id_at(self.staged, entry.id) == event_id.as_bytes()
-            };
+            let is_same =
+                |entry: &Entry| entry.hash == upper(hash) && id_at(self.staged, entry.id) == event_id.as_bytes();
             if let Some(entry) = self.first.find(hash, is_same) {
                 let (chunk, row) = position(entry.id);
                 self.duplicate[chunk][row] = true;

@@ -53,9 +53,8 @@ pub(super) fn seal_large_day(
     let sealed = spread(sealed, count, &room.folder.join("sealed"), &Table::Events.file_schema(), |rows| {
         Ok((rows.batch.clone(), vec![false; rows.len()]))
     })?;
-    let staged = spread(staged, count, &room.folder.join("staged"), &staged_schema(), |rows| {
-        first_of_each(rows, &mut result)
-    })?;
+    let staged =
+        spread(staged, count, &room.folder.join("staged"), &staged_schema(), |rows| first_of_each(rows, &mut result))?;
     let mut runs = Vec::new();
     for (sealed, staged) in sealed.into_iter().zip(staged) {
         let run = room.folder.join(format!("run-{}", runs.len()));
@@ -105,7 +104,7 @@ fn seal_partition(sealed: &Path, staged: &Path, run: &Path, result: &mut DayResu
     let none = std::iter::repeat_n(None, rows.len());
     let left_out = none.chain(duplicate.iter().map(|marks| Some(marks.as_slice()))).collect::<Vec<_>>();
     rows.extend(staged_rows);
-    let order = sort(&rows, &left_out, usize::MAX);
+    let order = sort(&rows, &left_out, usize::MAX)?;
     let mut writer = create(run, &Table::Events.file_schema())?;
     for batch in slices(&rows, &order.ids) {
         let batch = batch?;
@@ -182,12 +181,10 @@ fn create(path: &Path, schema: &SchemaRef) -> Result<StreamWriter<BufWriter<File
 
 fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
     let file = File::open(path).map_err(|cause| Error::path("read", path, cause))?;
-    let reader =
-        StreamReader::try_new(BufReader::new(file), None).map_err(|cause| Error::path("read", path, cause))?;
+    let reader = StreamReader::try_new(BufReader::new(file), None).map_err(|cause| Error::path("read", path, cause))?;
     let path = path.to_owned();
-    Ok(reader.map(move |batch: std::result::Result<_, ArrowError>| {
-        batch.map_err(|cause| Error::path("read", &path, cause))
-    }))
+    Ok(reader
+        .map(move |batch: std::result::Result<_, ArrowError>| batch.map_err(|cause| Error::path("read", &path, cause))))
 }
 
 fn remove(path: &Path) -> Result<()> {

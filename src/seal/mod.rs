@@ -11,6 +11,9 @@ mod rollup;
 mod rows;
 mod who;
 
+#[cfg(test)]
+mod tests;
+
 pub use who::Who;
 
 use std::collections::BTreeMap;
@@ -107,13 +110,7 @@ pub fn seal(
 ///
 /// Sealed files are sorted and no organisation is in two files of a day, so that each is rolled up in one pass
 /// that takes a few batches of memory.
-pub fn rebuild(
-    store: &Store,
-    snapshot: &Snapshot,
-    days: &[Day],
-    who: &Who,
-    _limits: Limits,
-) -> Result<RollupFiles> {
+pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, _limits: Limits) -> Result<RollupFiles> {
     let sealed_files = files_by_day(snapshot);
     let rolled_up = days.par_iter().with_max_len(1).map(|&day| {
         let place = place(store, day, who);
@@ -147,8 +144,7 @@ struct Task<'a> {
 impl<'a> Task<'a> {
     fn new(store: &Store, staging: &'a Staging, day: Day, sealed: &[&DataFile], who: &'a Who) -> Result<Self> {
         let place = place(store, day, who);
-        let sealed =
-            sealed.iter().map(|file| SealedFile::open(&place.events, file)).collect::<Result<Vec<_>>>()?;
+        let sealed = sealed.iter().map(|file| SealedFile::open(&place.events, file)).collect::<Result<Vec<_>>>()?;
         let bytes = sealed.iter().map(SealedFile::decoded_bytes).sum::<u64>() + staging.bytes(day);
         Ok(Self { place, staging, sealed, memory: bytes.saturating_mul(MEMORY_PER_BYTE) })
     }

@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
 use super::rows::{CHUNK_ROWS, RowId, Rows, position, row_id};
+use crate::error::{Error, Result};
 
 /// The events of a day in the order in which they are stored.
 #[derive(Debug, Default)]
@@ -20,13 +21,17 @@ pub(super) struct Order {
     pub(super) parts: Vec<Range<usize>>,
 }
 
-/// Sorts the rows of all chunks but those marked in `left_out` (by chunk, then row; an absent entry leaves out nothing).
+/// Sorts the rows of all chunks (at most 65,536) but those marked in `left_out` (by chunk, then row; an absent entry leaves out nothing).
 /// A part ends with the organisation that fills it up to `part_rows`.
-pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usize) -> Order {
+pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usize) -> Result<Order> {
+    if chunks.len() > CHUNK_ROWS {
+        return Err(Error::Internal(format!("cannot sort {} batches of events at once", chunks.len())));
+    }
     let mut packed = Packed::new(chunks, left_out);
     packed.keys.par_sort();
     packed.settle_ties(chunks);
-    Order { parts: packed.parts(part_rows), ids: packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect() }
+    let parts = packed.parts(part_rows);
+    Ok(Order { parts, ids: packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect() })
 }
 
 // Keys and the number of their bits below the organisation, below the app's end, and of the row.
@@ -153,7 +158,8 @@ impl<'a> Codes<'a> {
                 first.iter().zip(*text).take(common).take_while(|(one, other)| one == other).count()
             })
         });
-        let mut sorted = (0..).zip(&self.texts).map(|(code, text)| (head(&text[common..]), code)).collect::<Vec<(u64, u32)>>();
+        let mut sorted =
+            (0..).zip(&self.texts).map(|(code, text)| (head(&text[common..]), code)).collect::<Vec<(u64, u32)>>();
         sorted.sort_unstable_by(|(head, code), (other_head, other_code)| {
             let text = |code: &u32| self.texts[*code as usize];
             head.cmp(other_head).then_with(|| text(code).cmp(text(other_code)))

@@ -35,7 +35,10 @@ impl SealedFile {
     }
 
     /// Its events with the given columns (all if `None`), in the order of the file.
-    pub(super) fn batches(&self, columns: Option<&[&str]>) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+    pub(super) fn batches(
+        &self,
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let failed = |cause: &dyn std::fmt::Display| Error::path("read", &self.path, cause);
         let file = File::open(&self.path).map_err(|cause| failed(&cause))?;
         let largest = self.footer.metadata().row_groups().iter().map(decoded_bytes).max().unwrap_or(0);

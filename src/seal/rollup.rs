@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::Int64Type;
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -107,7 +107,11 @@ impl<'a> Rollup<'a> {
         while row < org_id.len() {
             let (org, user, app) = (org_id.value(row), user_id.value(row), app_id.value(row));
             let mut run = Run { org, user, app, events: 0, counted: 0, counted_ms: 0 };
-            while row < org_id.len() && app_id.value(row) == app && user_id.value(row) == user && org_id.value(row) == org {
+            while row < org_id.len()
+                && app_id.value(row) == app
+                && user_id.value(row) == user
+                && org_id.value(row) == org
+            {
                 run.events += 1;
                 if !self.is_excluded_action(action.value(row)) {
                     run.counted += 1;
@@ -262,7 +266,8 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
         }
         self.rows = 0;
         let texts = self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
-        let columns = texts.chain(self.numbers.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef)).collect();
+        let columns =
+            texts.chain(self.numbers.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef)).collect();
         let batch = RecordBatch::try_new(self.table.file_schema(), columns)
             .map_err(|cause| Error::Internal(format!("rows of {} do not fit: {cause}", self.table.name())))?;
         self.full.push(batch);

@@ -82,19 +82,7 @@ impl Rows {
         let (Some(ts), Some(duration_ms)) = (ts.cloned(), duration_ms.cloned()) else {
             return Err(misfit("ts", "or duration_ms is no number"));
         };
-        Ok(Self {
-            event_id,
-            ts,
-            user_id,
-            org_id,
-            app_id,
-            action,
-            duration_ms,
-            concurrent_id,
-            extra,
-            file,
-            batch,
-        })
+        Ok(Self { event_id, ts, user_id, org_id, app_id, action, duration_ms, concurrent_id, extra, file, batch })
     }
 
     /// The number of events.
@@ -104,7 +92,8 @@ impl Rows {
 
     /// Compares two events by all columns, in the order in which a day is stored; equal means the same in every column.
     pub(super) fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
-        let text = |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
+        let text =
+            |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
         text(&self.org_id, &other.org_id)
             .then_with(|| text(&self.user_id, &other.user_id))
             .then_with(|| text(&self.app_id, &other.app_id))
@@ -113,7 +102,8 @@ impl Rows {
 
     /// Compares two events that agree in organisation, user and app.
     pub(super) fn compare_below_app(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
-        let text = |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
+        let text =
+            |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
         (self.ts.value(row).cmp(&other.ts.value(other_row)))
             .then_with(|| text(&self.event_id, &other.event_id))
             .then_with(|| text(&self.action, &other.action))
@@ -130,21 +120,6 @@ impl Rows {
     /// The bytes of the kept fields, which alone can outgrow a text column.
     pub(super) fn extra_bytes(&self) -> u64 {
         text_bytes(&self.extra)
-    }
-
-    /// The bytes of the values, as they would be if the chunk stood alone.
-    pub(super) fn bytes(&self) -> u64 {
-        let texts = [
-            &self.event_id,
-            &self.user_id,
-            &self.org_id,
-            &self.app_id,
-            &self.action,
-            &self.concurrent_id,
-            &self.extra,
-        ];
-        let each = texts.len() * size_of::<i32>() + 2 * size_of::<i64>();
-        texts.into_iter().map(text_bytes).sum::<u64>() + (self.len() * each) as u64
     }
 }
 

@@ -57,8 +57,12 @@ mod tests {
         let hash = who(&["a", "bc"], &["x"], &[]).hash();
         assert_eq!(hash.len(), 64);
         assert_eq!(hash, who(&["bc", "a"], &["x"], &[]).hash());
-        let others =
-            [who(&["ab", "c"], &["x"], &[]), who(&["a", "bc"], &[], &["x"]), who(&["a"], &["bc", "x"], &[]), Who::default()];
+        let others = [
+            who(&["ab", "c"], &["x"], &[]),
+            who(&["a", "bc"], &[], &["x"]),
+            who(&["a"], &["bc", "x"], &[]),
+            Who::default(),
+        ];
         for other in others {
             assert_ne!(hash, other.hash(), "{other:?}");
         }
