@@ -2,6 +2,7 @@
 //! retention out. `docs/architecture.md` maps the modules; imports go down its floors only.
 
 pub mod catalog;
+pub mod dimensions;
 pub mod engine;
 pub mod error;
 pub mod event;

@@ -12,6 +12,7 @@ use toml::{Spanned, Value};
 use super::folders::Folder;
 use super::{Group, Query, is_name, tables};
 use crate::error::{Error, Result};
+use crate::frames::JOBS;
 
 /// How a query is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +121,7 @@ struct Definition {
     kind: Spanned<KindName>,
     reads: Vec<Spanned<String>>,
     key: Spanned<Vec<Spanned<String>>>,
+    from: Option<Spanned<String>>,
     job: Option<Spanned<BTreeMap<String, String>>>,
     #[serde(rename = "column")]
     columns: Vec<ColumnDefinition>,
@@ -160,7 +162,7 @@ struct Source<'a> {
 }
 
 /// Reads the definition of one query, without its cases.
-pub(super) fn read(group: Group, name: &str, folder: &Folder, jobs: &[&str]) -> Result<Query> {
+pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let (text, file) = folder.text("query.toml")?.ok_or_else(|| {
         Error::Definition(format!("{}: there is no query.toml; it says what the query is", folder.place()))
     })?;
@@ -173,10 +175,11 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder, jobs: &[&str]) -> 
     }
     let columns = source.columns(&definition.columns)?;
     let key = source.key(&definition.key, &columns)?;
+    let from = source.from(definition.from.as_ref(), &columns)?;
     let reads = source.reads(&definition.reads)?;
     let sql = folder.text("query.sql")?;
     let digest = digest(&text, sql.as_ref().map(|(sql, _)| sql.as_str()));
-    let kind = source.kind(folder, &definition, sql, &reads, jobs)?;
+    let kind = source.kind(folder, &definition, sql, &reads)?;
     Ok(Query {
         name: name.to_owned(),
         group,
@@ -186,6 +189,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder, jobs: &[&str]) -> 
         kind,
         reads,
         key,
+        from,
         columns,
         cases: Vec::new(),
         digest,
@@ -290,6 +294,18 @@ impl Source<'_> {
         Ok(names)
     }
 
+    fn from(&self, from: Option<&Spanned<String>>, columns: &[Column]) -> Result<Option<String>> {
+        let Some(from) = from else { return Ok(None) };
+        let name = from.get_ref();
+        let is_date = |column: &&Column| column.kind == ColumnType::Date;
+        if !columns.iter().filter(is_date).any(|column| column.name == *name) {
+            let known: Vec<_> = columns.iter().filter(is_date).map(|column| column.name.as_str()).collect();
+            let message = format!("from=`{name}` is no column of type date; there are: {}", known.join(", "));
+            return Err(self.refuse(&from.span(), &message));
+        }
+        Ok(Some(name.clone()))
+    }
+
     fn reads(&self, reads: &[Spanned<String>]) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in reads {
@@ -307,7 +323,6 @@ impl Source<'_> {
         definition: &Definition,
         sql: Option<(String, String)>,
         reads: &[String],
-        jobs: &[&str],
     ) -> Result<Kind> {
         let span = definition.kind.span();
         match (definition.kind.get_ref(), sql, &definition.job) {
@@ -326,10 +341,10 @@ impl Source<'_> {
             }
             (KindName::Frame, None, None) => Err(self.refuse(&span, "kind=`frame` needs a table [job] with a name")),
             (KindName::Frame, None, Some(job)) => match job.get_ref().get("name") {
-                Some(name) if jobs.contains(&name.as_str()) => Ok(Kind::Frame(job.get_ref().clone())),
+                Some(name) if JOBS.contains(&name.as_str()) => Ok(Kind::Frame(job.get_ref().clone())),
                 name => {
                     let name = name.map_or("", String::as_str);
-                    let message = format!("[job] name=`{name}` is no job; there are: {}", jobs.join(", "));
+                    let message = format!("[job] name=`{name}` is no job; there are: {}", JOBS.join(", "));
                     Err(self.refuse(&job.span(), &message))
                 }
             },
@@ -339,7 +354,7 @@ impl Source<'_> {
 
 // `reads` drives the order of computing, so it must be the truth: no table more, no table less.
 fn check_reads(sql: &str, file: &str, reads: &[String]) -> Result<()> {
-    let used = tables::read_by(sql).map_err(|e| e.within(file))?;
+    let used = tables::tables_of(sql).map_err(|e| e.within(file))?;
     let declared: BTreeSet<String> = reads.iter().cloned().collect();
     if let Some(name) = used.difference(&declared).next() {
         return Err(Error::Definition(format!(

@@ -22,12 +22,29 @@ pub fn docs(catalog: &Catalog) -> String {
     page
 }
 
+/// One query with all that it says of itself, and its SQL.
+pub(super) fn describe(query: &Query) -> String {
+    let mut text = format!("# {} ({})\n\n", query.name, query.group.folder());
+    body(&mut text, query);
+    if let Some(sql) = query.sql() {
+        line(&mut text, &format!("\n```sql\n{}\n```", sql.trim_end()));
+    }
+    text
+}
+
 fn section(page: &mut String, metric: &Query) {
     line(page, &format!("\n## {}\n", metric.name));
+    body(page, metric);
+}
+
+fn body(page: &mut String, metric: &Query) {
     line(page, &format!("**{}.** {}\n", metric.title.trim_end_matches('.'), metric.description.trim()));
     line(page, &format!("- Owner: {}", metric.owner));
     line(page, &format!("- Key: {}", code_list(&metric.key)));
     line(page, &format!("- Reads: {}", if metric.reads.is_empty() { "–".into() } else { code_list(&metric.reads) }));
+    if let Some(from) = &metric.from {
+        line(page, &format!("- `--from` leaves out rows by: `{from}`"));
+    }
     line(page, &format!("- Computed by: {}", computed_by(&metric.kind)));
     page.push_str("\n| column | type | unit | description |\n|---|---|---|---|\n");
     for column in &metric.columns {

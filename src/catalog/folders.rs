@@ -48,7 +48,7 @@ impl Origin {
     #[must_use]
     pub fn disk_path(&self) -> Option<PathBuf> {
         match self {
-            Self::BuiltIn(path) => source_tree().map(|root| root.join(path)),
+            Self::BuiltIn(path) => source_root().map(|root| root.join("queries").join(path)),
             Self::Disk(path) => Some(path.clone()),
         }
     }
@@ -90,9 +90,10 @@ impl Folder {
     }
 }
 
-// In a dev build the built-in queries are read from here, so that an edit needs no build.
-fn source_tree() -> Option<PathBuf> {
-    cfg!(debug_assertions).then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("queries"))
+/// The root of the source tree, in a dev build: there the built-in queries are read from it, so that an edit needs no
+/// build. The condition is that of `rust-embed`.
+pub(super) fn source_root() -> Option<&'static Path> {
+    cfg!(debug_assertions).then(|| Path::new(env!("CARGO_MANIFEST_DIR")))
 }
 
 /// The folders of this program.

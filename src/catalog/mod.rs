@@ -11,9 +11,11 @@ pub use case::{Case, Part};
 pub use definition::{Checks, Column, ColumnType, Kind};
 pub use dictionary::docs;
 pub use folders::Origin;
+pub use tables::{PREPARED, tables_of};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -52,6 +54,8 @@ pub struct Query {
     pub reads: Vec<String>,
     /// The columns that the result is sorted by and unique in.
     pub key: Vec<String>,
+    /// The date column by which a report leaves out rows before the day it was asked for; `None` = it shows all rows.
+    pub from: Option<String>,
     /// The columns of the result, in order.
     pub columns: Vec<Column>,
     /// Its examples, by name.
@@ -111,19 +115,19 @@ impl Query {
 
 impl Catalog {
     /// Reads the built-in queries, and those of a user's folder, which is laid out alike: a folder there is added to
-    /// the built-in ones, or replaces the one of its group and name as a whole. `jobs` are the names that `[job] name` may say.
-    pub fn read(user_folder: Option<&Path>, jobs: &[&str]) -> Result<Self> {
+    /// the built-in ones, or replaces the one of its group and name as a whole.
+    pub fn read(user_folder: Option<&Path>) -> Result<Self> {
         let mut all = folders::built_in();
         if let Some(path) = user_folder {
             all.extend(folders::on_disk(path)?);
         }
-        Self::of_folders(all, jobs)
+        Self::of_folders(all)
     }
 
-    fn of_folders(all: BTreeMap<(Group, String), Folder>, jobs: &[&str]) -> Result<Self> {
+    fn of_folders(all: BTreeMap<(Group, String), Folder>) -> Result<Self> {
         let mut catalog = Self::default();
         for ((group, name), folder) in all {
-            let query = read_query(group, &name, &folder, jobs)?;
+            let query = read_query(group, &name, &folder)?;
             if let Some(other) = catalog.queries.get(&name) {
                 let (one, two) = (other.group.folder(), group.folder());
                 return Err(Error::Definition(format!(
@@ -177,6 +181,21 @@ impl Catalog {
             hasher.update(query.digest);
         }
         format!("{:x}", hasher.finalize())
+    }
+
+    /// What a person wants to know of one query, as Markdown.
+    #[must_use]
+    pub fn describe(&self, query: &Query) -> String {
+        dictionary::describe(query)
+    }
+
+    /// Writes the dictionary page of the built-in metrics into the source tree and says where. A released program has
+    /// no source tree: `None`, and nothing is written.
+    pub fn write_dictionary(&self) -> Result<Option<PathBuf>> {
+        let Some(root) = folders::source_root() else { return Ok(None) };
+        let path = root.join("docs").join("metrics.md");
+        fs::write(&path, docs(&Self::read(None)?)).map_err(|e| Error::path("write", &path, e))?;
+        Ok(Some(path))
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -256,7 +275,7 @@ impl Catalog {
     }
 }
 
-fn read_query(group: Group, name: &str, folder: &Folder, jobs: &[&str]) -> Result<Query> {
+fn read_query(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let place = folder.place();
     if !is_name(name) {
         return Err(Error::Definition(format!(
@@ -274,7 +293,7 @@ fn read_query(group: Group, name: &str, folder: &Folder, jobs: &[&str]) -> Resul
             "{place}: `{name}` is the name of a table that is there already; take another"
         )));
     }
-    let mut query = definition::read(group, name, folder, jobs)?;
+    let mut query = definition::read(group, name, folder)?;
     query.cases = case::read(folder)?;
     Ok(query)
 }

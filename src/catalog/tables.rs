@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast::{self, TableFactor, Visit, Visitor};
 use crate::error::{Error, Result};
 use crate::event::Table;
 
-/// Tables that are made from the dimension files and the settings before any query runs.
-const PREPARED: &[&str] = &[
+/// Tables that are made from the dimension files and the settings before any query runs, by name.
+pub const PREPARED: &[&str] = &[
     "account_lists",
     "apps",
     "campaigns",
@@ -44,7 +44,8 @@ pub(super) fn is_rollup(name: &str) -> bool {
 }
 
 /// The tables that a single SELECT reads, without its own `WITH` names and table functions.
-pub(super) fn read_by(sql: &str) -> Result<BTreeSet<String>> {
+/// `Error::Definition` for anything but one SELECT over bare names.
+pub fn tables_of(sql: &str) -> Result<BTreeSet<String>> {
     let mut statements = DFParser::parse_sql(sql).map_err(|e| Error::Definition(e.strip_backtrace()))?;
     let statement = match (statements.pop_front(), statements.is_empty()) {
         (Some(statement), true) => statement,
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     fn check_reads(sql: &str, expected: &[&str]) {
-        let names = read_by(sql).expect("sql of the test");
+        let names = tables_of(sql).expect("sql of the test");
         assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), expected, "{sql}");
     }
 
@@ -127,7 +128,7 @@ mod tests {
     }
 
     fn check_refused(sql: &str, expected: &str) {
-        let message = read_by(sql).expect_err("must be refused").to_string();
+        let message = tables_of(sql).expect_err("must be refused").to_string();
         assert!(message.contains(expected), "{expected:?} is not in: {message}");
     }
 

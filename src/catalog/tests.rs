@@ -5,8 +5,6 @@ use tempfile::TempDir;
 
 use super::*;
 
-const JOBS: &[&str] = &["retention"];
-
 /// A `query.toml` that is right, over the given tables.
 fn toml(reads: &str) -> String {
     format!(
@@ -46,7 +44,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 /// The catalog of these files alone, without the built-in queries.
 fn read(files: &[(&str, &str)]) -> Result<Catalog> {
     let root = folder(files);
-    Catalog::of_folders(folders::on_disk(root.path())?, JOBS)
+    Catalog::of_folders(folders::on_disk(root.path())?)
 }
 
 const SQL: &str = "SELECT day, count(*) AS users FROM days GROUP BY day ORDER BY day";
@@ -120,6 +118,8 @@ fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     check("key = [\"day\"]", "key = [\"week\"]", &["line 6", "key=`week`", "day, users"]);
     check("key = [\"day\"]", "key = []", &["line 6", "`key` is empty"]);
     check("key = [\"day\"]", "key = [\"day\", \"day\"]", &["line 6", "twice"]);
+    check("key = [", "from = \"week\"\nkey = [", &["line 6", "from=`week`", "there are: day"]);
+    check("key = [", "from = \"users\"\nkey = [", &["line 6", "from=`users`", "type date"]);
     check("\"days\"", "\"days\", \"days\"", &["line 5", "reads=`days`", "twice"]);
     check("kind = \"sql\"", "kind = \"python\"", &["line 4", "python", "frame"]);
     check("kind = \"sql\"", "kind = \"frame\"", &["line 4", "no query.sql"]);
@@ -271,12 +271,12 @@ fn the_hash_sees_every_byte_of_a_definition_and_no_order() {
 
 #[test]
 fn the_built_in_queries_are_right_and_a_user_folder_adds_to_them() {
-    let built_in = Catalog::read(None, crate::frames::JOBS).expect("the built-in queries");
+    let built_in = Catalog::read(None).expect("the built-in queries");
     let root = folder(&[("metrics/my_own/query.toml", &toml("\"days\"")), ("metrics/my_own/query.sql", SQL)]);
-    let both = Catalog::read(Some(root.path()), crate::frames::JOBS).expect("both");
+    let both = Catalog::read(Some(root.path())).expect("both");
     assert_eq!(both.queries().count(), built_in.queries().count() + 1);
     assert!(both.get("my_own").is_some() && built_in.get("my_own").is_none());
-    let error = Catalog::read(Some(Path::new("no/such/folder")), &[]).expect_err("no folder");
+    let error = Catalog::read(Some(Path::new("no/such/folder"))).expect_err("no folder");
     assert!(error.to_string().contains("no/such/folder"), "{error}");
 }
 
@@ -293,6 +293,7 @@ fn a_user_folder_replaces_a_folder_as_a_whole() {
 #[test]
 fn the_dictionary_page_says_all() {
     let text = toml("\"days\"").replace("\"Distinct users.\"", "\"Distinct | users,\\nall of them.\"\noptional = true");
+    let text = text.replace("key = [", "from = \"day\"\nkey = [");
     let catalog = read(&[
         ("metrics/dau/query.toml", &text),
         ("metrics/dau/query.sql", SQL),
@@ -308,6 +309,7 @@ fn the_dictionary_page_says_all() {
         "**Active users.** Users active on a day.",
         "- Owner: analytics",
         "- Reads: `days`",
+        "- `--from` leaves out rows by: `day`",
         "- Computed by: SQL",
         "| `day` | date |  | The day. |",
         "| `users` | integer, may be empty | users | Distinct \\| users, all of them. |",

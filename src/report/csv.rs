@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::Write;
 
-use arrow::array::{Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::catalog::Query;
+use crate::catalog::{Column, Query};
 use crate::error::{Error, Result};
-use crate::period::format_day;
+use crate::period::{Day, format_day};
 use crate::store::TableFiles;
 
 /// Rows are handed on in pieces of about this size.
@@ -17,7 +17,8 @@ const PIECE_BYTES: usize = 1 << 18;
 
 /// Writes a query's result as CSV and returns the number of rows: UTF-8, a header, `\n`; quoted only where a comma, a
 /// quote, CR or LF stands inside; no value = empty; ISO dates, `true` and `false`, numbers with the decimals of their type.
-pub fn write_csv(query: &Query, table: &TableFiles, sink: &mut impl Write) -> Result<u64> {
+/// Rows before the day `from` are left out, by the column that the query names for it.
+pub fn write_csv(query: &Query, table: &TableFiles, from: Option<Day>, sink: &mut impl Write) -> Result<u64> {
     let written = |e: std::io::Error| Error::Storage(format!("cannot write: {e}"));
     let mut piece = Vec::with_capacity(PIECE_BYTES + (1 << 12));
     for (place, column) in query.columns.iter().enumerate() {
@@ -34,14 +35,19 @@ pub fn write_csv(query: &Query, table: &TableFiles, sink: &mut impl Write) -> Re
         for batch in reader.build().map_err(|e| broken(&e))? {
             let batch = batch.map_err(|e| broken(&e))?;
             let mut columns = columns(query, &batch)?;
+            let days = days(query, &batch)?;
             for row in 0..batch.num_rows() {
+                // A row without a day is about all days.
+                if from.is_some_and(|from| days.is_some_and(|days| days.is_valid(row) && days.value(row) < from)) {
+                    continue;
+                }
+                rows += 1;
                 put_row(&mut columns, row, &mut piece);
                 if piece.len() >= PIECE_BYTES {
                     sink.write_all(&piece).map_err(written)?;
                     piece.clear();
                 }
             }
-            rows += batch.num_rows() as u64;
         }
     }
     sink.write_all(&piece).map_err(written)?;
@@ -61,11 +67,7 @@ enum Values<'a> {
 fn columns<'a>(query: &Query, batch: &'a RecordBatch) -> Result<Vec<Values<'a>>> {
     let mut columns = Vec::with_capacity(query.columns.len());
     for column in &query.columns {
-        let array = batch.column_by_name(&column.name).filter(|array| *array.data_type() == column.kind.data_type());
-        let array = array.ok_or_else(|| {
-            let (name, query, kind) = (&column.name, &query.name, column.kind.name());
-            Error::Internal(format!("the file of `{query}` has no column `{name}` of type {kind}"))
-        })?;
+        let array = array_of(query, column, batch)?;
         columns.push(match array.data_type() {
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>(), None),
             DataType::Int64 => Values::Integer(array.as_primitive::<Int64Type>()),
@@ -77,6 +79,20 @@ fn columns<'a>(query: &Query, batch: &'a RecordBatch) -> Result<Vec<Values<'a>>>
         });
     }
     Ok(columns)
+}
+
+// The column by which rows are left out.
+fn days<'a>(query: &Query, batch: &'a RecordBatch) -> Result<Option<&'a Date32Array>> {
+    let column = query.columns.iter().find(|column| Some(&column.name) == query.from.as_ref());
+    column.map(|column| Ok(array_of(query, column, batch)?.as_primitive::<Date32Type>())).transpose()
+}
+
+fn array_of<'a>(query: &Query, column: &Column, batch: &'a RecordBatch) -> Result<&'a ArrayRef> {
+    let array = batch.column_by_name(&column.name).filter(|array| *array.data_type() == column.kind.data_type());
+    array.ok_or_else(|| {
+        let (name, query, kind) = (&column.name, &query.name, column.kind.name());
+        Error::Internal(format!("the file of `{query}` has no column `{name}` of type {kind}"))
+    })
 }
 
 fn put_row(columns: &mut [Values], row: usize, piece: &mut Vec<u8>) {

@@ -1,14 +1,17 @@
 //! The manifest of a report: what is in it and what it was made from. No clock, so that equal inputs give equal bytes.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::catalog::Query;
+use crate::catalog::{Column, Query};
 use crate::error::{Error, Result};
-use crate::period::{Day, format_day, parse_day};
+use crate::period::{Day, WeekStart, format_day, parse_day};
+use crate::settings::{DimensionSettings, Settings};
+use crate::store::Snapshot;
 
 /// The form of the manifest; a reader that knows another number must not guess.
 const FORMAT: u32 = 1;
@@ -30,9 +33,9 @@ pub struct Head {
     pub format: u32,
     /// The version of this program.
     pub version: String,
-    /// The report's day: the last day that is looked at.
-    #[serde(with = "day")]
-    pub as_of: Day,
+    /// The report's day: the last observed day that is looked at; `None` if there is none.
+    #[serde(with = "optional_day")]
+    pub as_of: Option<Day>,
     /// The first observed day; `None` if there is none.
     #[serde(with = "optional_day")]
     pub first_day: Option<Day>,
@@ -81,22 +84,38 @@ pub struct ColumnEntry {
 }
 
 impl Head {
-    /// A head for a report day, by this version of the program; the caller fills in what the numbers depend on.
-    #[must_use]
-    pub fn new(as_of: Day) -> Self {
-        Self {
+    /// What a report over this snapshot depends on. `range` is the first and last observed day, `from` the day before
+    /// which rows are left out, `definitions` the hash of all definitions. Reads the dimension files for their checksums.
+    pub fn new(
+        settings: &Settings,
+        snapshot: &Snapshot,
+        range: Option<(Day, Day)>,
+        from: Option<Day>,
+        definitions: String,
+    ) -> Result<Self> {
+        let versions = snapshot.tables.iter().filter_map(|(table, files)| Some((table.name().to_owned(), files.version?)));
+        Ok(Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            as_of,
-            first_day: None,
-            from: None,
-            time_zone: String::new(),
-            week_start: String::new(),
-            settings: String::new(),
-            definitions: String::new(),
-            dimensions: BTreeMap::new(),
-            store: BTreeMap::new(),
-        }
+            as_of: range.map(|(_, last)| last),
+            first_day: range.map(|(first, _)| first),
+            from,
+            time_zone: settings.report.time_zone.name().to_owned(),
+            week_start: match settings.report.week_start {
+                WeekStart::Monday => "monday".to_owned(),
+                WeekStart::Sunday => "sunday".to_owned(),
+            },
+            settings: settings.numbers_hash(),
+            definitions,
+            dimensions: checksums(&settings.dimensions)?,
+            store: versions.collect(),
+        })
+    }
+
+    /// The day before which rows are left out. A day up to the first observed one asks for everything, so also for the
+    /// week and month that began before it.
+    pub(super) fn cut(&self) -> Option<Day> {
+        self.from.filter(|from| self.first_day.is_none_or(|first| *from > first))
     }
 
     /// What makes numbers under another head incomparable; definitions are compared file by file.
@@ -118,7 +137,7 @@ impl Head {
 
 impl FileEntry {
     pub(super) fn new(query: &Query, rows: u64, bytes: u64, sha256: String, definition: String) -> Self {
-        let column = |c: &crate::catalog::Column| ColumnEntry { name: c.name.clone(), kind: c.kind.name().to_owned() };
+        let column = |c: &Column| ColumnEntry { name: c.name.clone(), kind: c.kind.name().to_owned() };
         let columns = query.columns.iter().map(column).collect();
         Self { rows, bytes, sha256, definition, key: query.key.clone(), columns }
     }
@@ -145,22 +164,27 @@ impl Manifest {
     }
 }
 
-// Days stand in JSON as ISO dates.
-mod day {
-    use super::{Day, format_day, parse_day};
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-    pub(super) fn serialize<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format_day(*day))
+fn checksums(files: &DimensionSettings) -> Result<BTreeMap<String, String>> {
+    let named = [
+        ("account_lists", &files.account_lists),
+        ("apps", &files.apps),
+        ("campaigns", &files.campaigns),
+        ("orgs", &files.orgs),
+        ("users", &files.users),
+    ];
+    let mut sums = BTreeMap::new();
+    for (name, path) in named {
+        if let Some(path) = path {
+            let failed = |e| Error::path("read", path, e);
+            let mut hasher = Sha256::new();
+            std::io::copy(&mut File::open(path).map_err(failed)?, &mut hasher).map_err(failed)?;
+            sums.insert(name.to_owned(), format!("{:x}", hasher.finalize()));
+        }
     }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Day, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_day(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a day")))
-    }
+    Ok(sums)
 }
 
+// A day stands in JSON as an ISO date.
 mod optional_day {
     use super::{Day, format_day, parse_day};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Query;
 use crate::error::{Error, Result};
-use crate::period::format_day;
 use crate::store::TableFiles;
 
 /// The name of the manifest in a report.
@@ -50,51 +49,51 @@ pub struct Order<'a> {
 /// Where a report went.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// `<reports>/<as_of>`.
+    /// `<reports>/<name>`.
     pub folder: PathBuf,
     /// What is in it.
     pub manifest: Manifest,
 }
 
-/// Writes a report to `<reports>/<as_of>/` and points `<reports>/latest` to the newest one.
+/// Writes a report to `<reports>/<name>/`, where the name is its day, and points `<reports>/latest` to the newest day.
+/// A report over no day at all has another name, and is the latest only while there is none of a day.
 ///
 /// A reader sees the report as it was before or as it is after, never a mix, also if the program is killed (see
 /// `publish`). A full report replaces all files of its day. A partial one keeps the files it does not replace if they
 /// were made from the same inputs and definitions, so that the folder equals that of one run over both; otherwise it is
 /// refused with `Error::Usage`, because old and new numbers side by side could not be told apart.
-pub fn publish(reports: &Path, order: &Order) -> Result<Published> {
-    publish_watched(reports, order, &mut |_| Ok(()))
+pub fn publish(reports: &Path, name: &str, order: &Order) -> Result<Published> {
+    publish_watched(reports, name, order, &mut |_| Ok(()))
 }
 
-fn publish_watched(reports: &Path, order: &Order, watch: publish::Watch) -> Result<Published> {
-    let day = format_day(order.head.as_of);
+fn publish_watched(reports: &Path, name: &str, order: &Order, watch: publish::Watch) -> Result<Published> {
     let desk = publish::Desk::open(reports)?;
     let draft = desk.draft()?;
     let mut manifest = Manifest { head: order.head.clone(), files: BTreeMap::new() };
     for page in &order.pages {
-        let (name, entry) = write_page(&draft, page, &order.definitions)?;
-        manifest.files.insert(name, entry);
+        let (file, entry) = write_page(&draft, page, order)?;
+        manifest.files.insert(file, entry);
     }
     if order.partial
-        && let Some(present) = desk.present(&day)
+        && let Some(present) = desk.present(name)
     {
-        keep_others(&present, &draft, order, &mut manifest).map_err(|e| e.within(reports.join(&day).display()))?;
+        keep_others(&present, &draft, order, &mut manifest).map_err(|e| e.within(reports.join(name).display()))?;
     }
     write_synced(&draft.join(MANIFEST), &manifest.bytes()?)?;
-    let folder = desk.publish(&day, watch)?;
+    let folder = desk.publish(name, watch)?;
     Ok(Published { folder, manifest })
 }
 
-fn write_page(draft: &Path, page: &Page, definitions: &BTreeMap<String, String>) -> Result<(String, FileEntry)> {
+fn write_page(draft: &Path, page: &Page, order: &Order) -> Result<(String, FileEntry)> {
     let query = page.query;
-    let definition = definitions.get(&query.name).cloned().ok_or_else(|| {
+    let definition = order.definitions.get(&query.name).cloned().ok_or_else(|| {
         Error::Internal(format!("metric `{}` goes into a report without the hash of its definition", query.name))
     })?;
     let name = format!("{}.csv", query.name);
     let path = draft.join(&name);
     let file = File::create_new(&path).map_err(|e| Error::path("create", &path, e))?;
     let mut sink = Hashed { file, hasher: Sha256::new(), bytes: 0 };
-    let rows = write_csv(query, page.table, &mut sink).map_err(|e| e.within(path.display()))?;
+    let rows = write_csv(query, page.table, order.head.cut(), &mut sink).map_err(|e| e.within(path.display()))?;
     sink.file.sync_all().map_err(|e| Error::path("sync", &path, e))?;
     let sha256 = format!("{:x}", sink.hasher.finalize());
     Ok((name, FileEntry::new(query, rows, sink.bytes, sha256, definition)))

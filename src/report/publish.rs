@@ -1,7 +1,7 @@
 //! Making a finished folder visible in one step. It knows folders and links, not what a report is.
 //!
 //! Files land in a draft folder under `<reports>/.published/`, are synced, and the folder gets a number that no report
-//! of its day has. `<reports>/<day>` is a relative symbolic link to it. A link is replaced by renaming another one over
+//! of its name has. `<reports>/<name>` is a relative symbolic link to it. A link is replaced by renaming another one over
 //! it, which is atomic on every Unix file system, while a non-empty folder cannot be renamed over. So whoever resolves
 //! the link once reads one report, old or new, and a kill at any point leaves one or the other. What a killed run left
 //! behind is not linked to and is cleared by the next one; a lock keeps two runs apart.
@@ -28,7 +28,7 @@ pub(super) enum Step {
     Drafted,
     /// The draft has its final place, and no link.
     Shelved,
-    /// The day's link points to it.
+    /// The report's link points to it.
     Linked,
     /// `latest` is right.
     Latest,
@@ -64,29 +64,28 @@ impl Desk {
         Ok(path)
     }
 
-    /// The folder of the day's present report.
-    pub(super) fn present(&self, day: &str) -> Option<PathBuf> {
-        link::read(&self.reports.join(day)).ok().map(|target| self.reports.join(target))
+    /// The folder of the present report of this name.
+    pub(super) fn present(&self, name: &str) -> Option<PathBuf> {
+        link::read(&self.reports.join(name)).ok().map(|target| self.reports.join(target))
     }
 
-    /// Puts the draft, whose files are synced, in the place of the day's report.
-    pub(super) fn publish(&self, day: &str, watch: Watch) -> Result<PathBuf> {
+    /// Puts the draft, whose files are synced, in the place of the report of this name.
+    pub(super) fn publish(&self, name: &str, watch: Watch) -> Result<PathBuf> {
         let draft = self.shelf.join(DRAFT);
         sync_folder(&draft)?;
         watch(Step::Drafted)?;
-        let name = format!("{day}.{}", self.last_number(day)? + 1);
-        let shelved = self.shelf.join(&name);
+        let numbered = format!("{name}.{}", self.last_number(name)? + 1);
+        let shelved = self.shelf.join(&numbered);
         fs::rename(&draft, &shelved).map_err(|e| Error::path("rename to", &shelved, e))?;
         sync_folder(&self.shelf)?;
         watch(Step::Shelved)?;
-        self.point(day, &format!("{SHELF}/{name}"))?;
+        self.point(name, &format!("{SHELF}/{numbered}"))?;
         watch(Step::Linked)?;
-        if let Some(newest) = self.days()?.pop() {
-            self.point(LATEST, &newest)?;
-        }
+        let newest = self.days()?.pop().unwrap_or_else(|| name.to_owned());
+        self.point(LATEST, &newest)?;
         watch(Step::Latest)?;
         self.clear()?;
-        Ok(self.reports.join(day))
+        Ok(self.reports.join(name))
     }
 
     // The days that have a report, in order.
@@ -97,9 +96,9 @@ impl Desk {
         Ok(days)
     }
 
-    fn last_number(&self, day: &str) -> Result<u64> {
+    fn last_number(&self, name: &str) -> Result<u64> {
         let names = names_in(&self.shelf)?;
-        let numbers = names.iter().filter_map(|name| shelved(name)).filter(|(of, _)| *of == day);
+        let numbers = names.iter().filter_map(|shelf_name| shelved(shelf_name)).filter(|(of, _)| *of == name);
         Ok(numbers.map(|(_, number)| number).max().unwrap_or(0))
     }
 
@@ -124,8 +123,8 @@ impl Desk {
     // Removes the folders that no link leads to.
     fn clear(&self) -> Result<()> {
         for name in names_in(&self.shelf)? {
-            let Some((day, _)) = shelved(&name) else { continue };
-            let present = link::read(&self.reports.join(day)).ok();
+            let Some((report, _)) = shelved(&name) else { continue };
+            let present = link::read(&self.reports.join(report)).ok();
             if present.as_deref() != Some(&format!("{SHELF}/{name}")) {
                 remove_if_there(&self.shelf.join(&name))?;
             }
@@ -134,11 +133,10 @@ impl Desk {
     }
 }
 
-// The day and number of a folder on the shelf.
+// The report and the number of a folder on the shelf.
 fn shelved(name: &str) -> Option<(&str, u64)> {
-    let (day, number) = name.split_once('.')?;
-    parse_day(day)?;
-    Some((day, number.parse().ok()?))
+    let (report, number) = name.rsplit_once('.')?;
+    Some((report, number.parse().ok()?))
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>> {
