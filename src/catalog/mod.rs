@@ -124,6 +124,11 @@ impl Catalog {
         Self::of_folders(all)
     }
 
+    /// Reads the queries of one folder, without the built-in ones.
+    pub fn of(folder: &Path) -> Result<Self> {
+        Self::of_folders(folders::on_disk(folder)?)
+    }
+
     fn of_folders(all: BTreeMap<(Group, String), Folder>) -> Result<Self> {
         let mut catalog = Self::default();
         for ((group, name), folder) in all {

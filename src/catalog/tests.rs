@@ -44,7 +44,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 /// The catalog of these files alone, without the built-in queries.
 fn read(files: &[(&str, &str)]) -> Result<Catalog> {
     let root = folder(files);
-    Catalog::of_folders(folders::on_disk(root.path())?)
+    Catalog::of(root.path())
 }
 
 const SQL: &str = "SELECT day, count(*) AS users FROM days GROUP BY day ORDER BY day";
