@@ -1,0 +1,12 @@
+//! The cluster engine, if this binary has it: Apache DataFusion Ballista, which ships plans and lists of files between
+//! processes. It does not know what is asked of it.
+
+#[cfg(not(feature = "cluster"))]
+mod disabled;
+#[cfg(feature = "cluster")]
+mod enabled;
+
+#[cfg(not(feature = "cluster"))]
+pub(super) use disabled::{Cluster, impatient, start};
+#[cfg(feature = "cluster")]
+pub(super) use enabled::{Cluster, impatient, start};
