@@ -3,6 +3,7 @@
 
 mod files;
 mod staging;
+mod stats;
 
 pub use files::{DataFile, TableFiles, write_files};
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
