@@ -118,6 +118,11 @@ impl Seekable {
         }
     }
 
+    /// Whether the file had to be decompressed.
+    pub(super) fn is_copy(&self) -> bool {
+        matches!(self, Self::Copy(_))
+    }
+
     /// Where the bytes are.
     pub(super) fn path(&self) -> &Path {
         match self {

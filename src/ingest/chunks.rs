@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 
 use crate::event::Reason;
 
-use super::quotes::{Stop, Walk, is_blank, line};
+use super::quotes::{Stop, Walk, count_lines, is_blank, line};
 use super::record::{MAX_RAW_BYTES, cut_raw};
 
 const SKIP_BYTES: u64 = 64 << 10;
@@ -274,11 +274,6 @@ pub(super) fn lossy_raw(bytes: &[u8]) -> String {
     // A character at the end may be cut; what replaces it is beyond the limit, so that it is cut off again.
     let head = bytes.get(..MAX_RAW_BYTES + 4).unwrap_or(bytes);
     cut_raw(&String::from_utf8_lossy(head)).to_owned()
-}
-
-fn count_lines(bytes: &[u8]) -> u64 {
-    let feeds = memchr::memchr_iter(b'\n', bytes).count() as u64;
-    feeds + u64::from(!bytes.ends_with(b"\n"))
 }
 
 #[cfg(test)]

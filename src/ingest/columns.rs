@@ -3,16 +3,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int32Array, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt32Array,
-};
+use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::event::{Reason, Table};
+use crate::event::Reason;
 use crate::period::Day;
-use crate::store::STAGED_FILE_COLUMN;
+use crate::store::staged_schema;
 
 use super::chunks::lossy_raw;
 use super::record::{Event, Judge, Rules, Values};

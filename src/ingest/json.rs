@@ -351,11 +351,44 @@ mod tests {
     #[test]
     fn what_is_not_an_object_is_refused() {
         for text in [
-            "", " ", "[]", "1", "null", "{", "}", "{}}", "{}{}", "{},", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}",
-            "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":-}", "{\"a\":1e}", "{\"a\":tru}", "{\"a\":NaN}",
-            "{\"a\":\"\t\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"}", "{\"a\":[1,]}", "{\"a\":[,1]}",
-            "{\"a\":[1 2]}", "{\"a\":[}", "{\"a\":{]}", "{\"a\":{\"b\"}}", "{\"a\":{\"b\":1,}}", "{'a':1}", "{\"a\":1 \"b\":2}",
-            "\u{feff}{}", "{\"a\":\"\\u+123\"}",
+            "",
+            " ",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "}",
+            "{}}",
+            "{}{}",
+            "{},",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{a:1}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":+1}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+            "{\"a\":tru}",
+            "{\"a\":NaN}",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":\"}",
+            "{\"a\":[1,]}",
+            "{\"a\":[,1]}",
+            "{\"a\":[1 2]}",
+            "{\"a\":[}",
+            "{\"a\":{]}",
+            "{\"a\":{\"b\"}}",
+            "{\"a\":{\"b\":1,}}",
+            "{'a':1}",
+            "{\"a\":1 \"b\":2}",
+            "\u{feff}{}",
+            "{\"a\":\"\\u+123\"}",
         ] {
             assert_eq!(read(text), None, "{text}");
         }
@@ -422,7 +455,9 @@ mod tests {
             let text = text.expect("JSON");
             let found = read(&text);
             prop_assert_eq!(found.is_some(), value.is_object());
-            for ((_, raw), (_, expected)) in found.iter().flatten().zip(value.as_object().into_iter().flatten()) {
+            // Read back by serde, which may round the last digit of a float in both.
+            let whole: serde_json::Value = serde_json::from_str(&text).expect("a value");
+            for ((_, raw), (_, expected)) in found.iter().flatten().zip(whole.as_object().into_iter().flatten()) {
                 prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(raw).expect("a value"), expected);
             }
         }

@@ -126,6 +126,12 @@ pub(super) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
+/// The number of lines, the last one also without its line end.
+pub(super) fn count_lines(text: &[u8]) -> u64 {
+    let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
+    feeds + u64::from(!text.is_empty() && !text.ends_with(b"\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

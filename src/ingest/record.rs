@@ -316,9 +316,8 @@ mod tests {
         ] {
             assert_eq!(ms(wrong), Err(Reason::BadDuration), "{wrong:?}");
         }
-        let both = |ms, s| {
-            judge_with(&[(Field::DurationMs, ms), (Field::DurationSeconds, s)]).map(|event| event.duration_ms)
-        };
+        let both =
+            |ms, s| judge_with(&[(Field::DurationMs, ms), (Field::DurationSeconds, s)]).map(|event| event.duration_ms);
         assert_eq!(both(Value::Missing, Value::Decimal("1.0005")), Ok(1_001));
         assert_eq!(both(Value::Text(""), Value::Text("2")), Ok(2_000));
         assert_eq!(both(Value::Missing, Value::Binary(86_400)), Ok(86_400_000));
@@ -378,7 +377,10 @@ mod tests {
             check(&faults, Some(*reason));
             check(&[(*field, *value)], Some(*reason));
         }
-        check(&[(Field::Ts, Value::Text("1990-01-01T00:00:00Z")), (Field::OrgId, Value::Text("\n"))], Some(Reason::TooOld));
+        check(
+            &[(Field::Ts, Value::Text("1990-01-01T00:00:00Z")), (Field::OrgId, Value::Text("\n"))],
+            Some(Reason::TooOld),
+        );
     }
 
     #[test]
