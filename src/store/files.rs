@@ -176,7 +176,10 @@ impl OpenFile {
         let metadata: ParquetMetaData = writer.finish().map_err(|error| write_error(&self.path, error))?;
         let bytes = {
             let file = writer.inner();
-            file.sync_all().and_then(|()| file.metadata()).map_err(|error| Error::path("write", &self.path, error))?.len()
+            file.sync_all()
+                .and_then(|()| file.metadata())
+                .map_err(|error| Error::path("write", &self.path, error))?
+                .len()
         };
         sync_folder(self.path.parent().unwrap_or(root))?;
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
@@ -200,7 +203,8 @@ fn properties(schema: &SchemaRef, sort_key: &[&str]) -> Result<WriterProperties>
         .iter()
         .map(|name| {
             let column = schema.index_of(name).ok().and_then(|index| i32::try_from(index).ok());
-            let column_idx = column.ok_or_else(|| Error::Internal(format!("sort key {name} is no column of the file")))?;
+            let column_idx =
+                column.ok_or_else(|| Error::Internal(format!("sort key {name} is no column of the file")))?;
             Ok(SortingColumn { column_idx, descending: false, nulls_first: false })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -259,7 +263,8 @@ mod tests {
     fn a_file_holds_its_rows_and_says_how_they_are_sorted() {
         let root = tempfile::tempdir().expect("a folder");
         let batches = [Ok(batch(0..0)), Ok(batch(0..300_000)), Ok(batch(300_000..300_001))];
-        let file = write_files(root.path(), Some(0), &schema(), &["number"], batches).expect("written").expect("a file");
+        let file =
+            write_files(root.path(), Some(0), &schema(), &["number"], batches).expect("written").expect("a file");
         assert!(file.path.starts_with("day=1970-01-01/part-"), "{}", file.path);
         assert_eq!((file.rows, file.day), (300_001, Some(0)));
         let written = File::open(root.path().join(&file.path)).expect("the file");
