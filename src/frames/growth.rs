@@ -111,7 +111,7 @@ fn add(moves: &mut [Moves], counted: &DataFrame, first: i32) -> PolarsResult<()>
 }
 
 /// One row of the table.
-struct Period {
+struct Row {
     entity: &'static str,
     grain: &'static str,
     period_start: Day,
@@ -129,7 +129,7 @@ fn periods<'a>(
     calendar: &'a Calendar,
     moves: &'a [Moves],
     frame: Frame,
-) -> impl Iterator<Item = Period> + 'a {
+) -> impl Iterator<Item = Row> + 'a {
     let reach = usize::try_from(window.reach).unwrap_or(0);
     let mut active = 0;
     (calendar.first..=calendar.last).zip(moves).enumerate().map(move |(place, (period, moved))| {
@@ -137,7 +137,7 @@ fn periods<'a>(
         let churned = left.map_or(0, |moves| moves.leaving);
         active += moved.new + moved.resurrected - churned;
         let window_start = calendar.grain.first_day(period - (window.reach - 1));
-        Period {
+        Row {
             entity,
             grain: window.name,
             period_start: calendar.grain.first_day(period),
@@ -150,8 +150,8 @@ fn periods<'a>(
     })
 }
 
-fn batch(rows: &[Period]) -> Result<RecordBatch> {
-    let counts = |value: fn(&Period) -> i64| answer::integers(rows.iter().map(move |row| Some(value(row))));
+fn batch(rows: &[Row]) -> Result<RecordBatch> {
+    let counts = |value: fn(&Row) -> i64| answer::integers(rows.iter().map(move |row| Some(value(row))));
     let columns = vec![
         answer::texts(rows.iter().map(|row| row.entity)),
         answer::texts(rows.iter().map(|row| row.grain)),

@@ -129,7 +129,6 @@ pub(super) fn carried(value: Expr) -> Expr {
 }
 
 fn steps(piece: &[u64], calendar: &Calendar) -> Result<LazyFrame> {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
     let ids: Vec<u32> = piece.iter().map(|visit| (visit >> 32) as u32).collect();
     let periods: Vec<i32> = piece.iter().map(|visit| calendar.period(*visit)).collect();
     let columns = vec![column(ID, ids), column(PERIOD, periods)];

@@ -337,10 +337,7 @@ fn periods_end_at_their_limits() {
         vec![table(&visits("user", &["a: 2024-01-01 2025-12-31"]))],
         frame("2024-01-01", "2025-12-31"),
     );
-    let last = |grain: &str| {
-        let rows = rows.iter().filter(|row| row.starts_with(grain));
-        rows.last().expect("a row").clone()
-    };
+    let last = |grain: &str| rows.iter().rfind(|row| row.starts_with(grain)).expect("a row").clone();
     assert_eq!(last("day"), "day,2024-01-01,30,1,0,1,0,0.000000,1.000000,true,2024-01-31");
     assert_eq!(last("week"), "week,2024-01-01,26,1,0,1,0,0.000000,1.000000,true,2024-07-07");
     assert_eq!(last("month"), "month,2024-01-01,12,1,0,1,0,0.000000,1.000000,true,2025-01-31");
@@ -606,7 +603,7 @@ fn cases() -> impl Strategy<Value = Case> {
             };
             visits.sort_by_key(mixed);
             let cut = usize::try_from(order % 50).expect("a small number");
-            let from = first + Days::new(if from < 250 { 0 } else { from - 250 });
+            let from = first + Days::new(from.saturating_sub(250));
             Case { visits, cut, first, as_of: first + Days::new(length), from, sunday }
         },
     )
