@@ -13,7 +13,8 @@ pub(super) fn difference(expected: &str, found: &str) -> String {
     if expected == found {
         return String::new();
     }
-    let edits = edits(&lines(expected), &lines(found));
+    let (old, new) = (lines(expected), lines(found));
+    let edits = edits(&old, &new);
     let mut shown = Vec::new();
     let mut number = 0;
     let mut last_shown = None;
