@@ -19,7 +19,7 @@ fn date(text: &str) -> NaiveDate {
 
 fn frame(first_day: &str, as_of: &str) -> Frame {
     let day = |text| parse_day(text).expect("a day of the test");
-    Frame { first_day: day(first_day), as_of: day(as_of), from: day(first_day), week_start: WeekStart::Monday }
+    Frame { first_day: day(first_day), as_of: day(as_of), week_start: WeekStart::Monday }
 }
 
 fn job(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -216,19 +216,18 @@ fn those_who_are_gone_stay_in_the_denominator() {
 }
 
 #[test]
-fn new_does_not_depend_on_the_asked_range() {
-    let lines = ["a: 2026-01-05 2026-01-20", "b: 2026-01-19 2026-01-20"];
-    let whole = frame("2026-01-05", "2026-01-20");
-    let part = Frame { from: parse_day("2026-01-19").expect("a day"), ..whole };
-    for job in [growth(), retention_of("user")] {
-        let of = |frame| rows_of(&job, vec![table(&visits("user", &lines))], frame);
-        let place = if job.len() == 1 { 2 } else { 1 };
-        let asked = |row: &String| row.split(',').nth(place).expect("a date") >= "2026-01-19";
-        let expected: Vec<String> = of(whole).into_iter().filter(asked).collect();
-        assert_eq!(of(part), expected);
-        assert!(expected.len() < of(whole).len());
-    }
-    check_growth(&lines, part, "day", &["2026-01-19,1,1,0,0,0,,true", "2026-01-20,2,0,1,1,0,,true"]);
+fn new_means_first_ever_and_no_period_is_rewritten_by_a_later_one() {
+    let lines = ["a: 2026-01-05 2026-01-20", "b: 2026-01-19 2026-01-20", "c: 2026-01-26"];
+    check_growth(
+        &lines,
+        frame("2026-01-05", "2026-01-26"),
+        "day",
+        &["2026-01-19,1,1,0,0,0,,true", "2026-01-20,2,0,1,1,0,,true"],
+    );
+    // Later days complete periods, but what a complete period said stays as it was.
+    let of = |as_of| rows_of(&growth(), vec![table(&visits("user", &lines))], frame("2026-01-05", as_of));
+    let (earlier, later) = (of("2026-01-25"), of("2026-01-26"));
+    assert!(earlier.iter().filter(|row| row.ends_with(",true")).all(|row| later.contains(row)));
 }
 
 #[test]
@@ -395,14 +394,7 @@ mod model {
     pub(super) struct Asked {
         pub(super) first: NaiveDate,
         pub(super) as_of: NaiveDate,
-        pub(super) from: NaiveDate,
         pub(super) sunday: bool,
-    }
-
-    impl Asked {
-        fn for_start(self, period_start: NaiveDate) -> bool {
-            self.from == self.first || period_start >= self.from
-        }
     }
 
     fn start(grain: &str, day: NaiveDate, sunday: bool) -> NaiveDate {
@@ -449,7 +441,7 @@ mod model {
         let mut rows = Vec::new();
         for (grain, limit) in [("day", 30), ("month", 12), ("week", 26)] {
             let cohort_of = |days: &BTreeSet<NaiveDate>| start(grain, *days.first().expect("days"), asked.sunday);
-            let cohorts: BTreeSet<NaiveDate> = known.iter().map(cohort_of).filter(|c| asked.for_start(*c)).collect();
+            let cohorts: BTreeSet<NaiveDate> = known.iter().map(cohort_of).collect();
             for cohort in cohorts {
                 let members: Vec<_> = known.iter().filter(|days| cohort_of(days) == cohort).collect();
                 let size = members.len();
@@ -490,11 +482,9 @@ mod model {
                 let is_complete = window >= asked.first && next <= end;
                 let [active, new, retained, resurrected, churned] = row;
                 let quick = rate(new + resurrected, churned);
-                if asked.for_start(begins) {
-                    rows.push(format!(
-                        "{entity},{grain},{begins},{active},{new},{retained},{resurrected},{churned},{quick},{is_complete}"
-                    ));
-                }
+                rows.push(format!(
+                    "{entity},{grain},{begins},{active},{new},{retained},{resurrected},{churned},{quick},{is_complete}"
+                ));
                 begins = next;
             }
         }
@@ -544,7 +534,6 @@ struct Case {
     cut: usize,
     first: NaiveDate,
     as_of: NaiveDate,
-    from: NaiveDate,
     sunday: bool,
 }
 
@@ -553,13 +542,12 @@ impl Case {
         Frame {
             first_day: day_of_date(self.first),
             as_of: day_of_date(self.as_of),
-            from: day_of_date(self.from),
             week_start: if self.sunday { WeekStart::Sunday } else { WeekStart::Monday },
         }
     }
 
     fn asked(&self) -> model::Asked {
-        model::Asked { first: self.first, as_of: self.as_of, from: self.from, sunday: self.sunday }
+        model::Asked { first: self.first, as_of: self.as_of, sunday: self.sunday }
     }
 
     fn batches(&self) -> Vec<RecordBatch> {
@@ -586,8 +574,8 @@ fn cases() -> impl Strategy<Value = Case> {
     let entity = prop_oneof![Just("user"), Just("user"), Just("org"), Just("dag")];
     let histories = prop::collection::vec((entity, 0..150_u64, gaps()), 0..14);
     let order = any::<u64>();
-    (0..800_u64, histories, prop_oneof![0..40_u64, 0..450_u64], 0..500_u64, any::<bool>(), order).prop_map(
-        |(offset, histories, length, from, sunday, order)| {
+    (0..800_u64, histories, prop_oneof![0..40_u64, 0..450_u64], any::<bool>(), order).prop_map(
+        |(offset, histories, length, sunday, order)| {
             let first = date("2019-12-01") + Days::new(offset);
             let mut visits = Vec::new();
             for (number, (entity, joins, gaps)) in histories.into_iter().enumerate() {
@@ -603,8 +591,7 @@ fn cases() -> impl Strategy<Value = Case> {
             };
             visits.sort_by_key(mixed);
             let cut = usize::try_from(order % 50).expect("a small number");
-            let from = first + Days::new(from.saturating_sub(250));
-            Case { visits, cut, first, as_of: first + Days::new(length), from, sunday }
+            Case { visits, cut, first, as_of: first + Days::new(length), sunday }
         },
     )
 }
@@ -630,9 +617,8 @@ proptest! {
 
     #[test]
     fn growth_adds_up(case in cases()) {
-        let whole = Frame { from: day_of_date(case.first) - 40, ..case.frame() };
         let mut before = (String::new(), 0_i64);
-        for row in rows_of(&growth(), case.batches(), whole) {
+        for row in rows_of(&growth(), case.batches(), case.frame()) {
             let cells: Vec<&str> = row.split(',').collect();
             let series = cells[..2].join(",");
             let counts: Vec<i64> = cells[3..8].iter().map(|cell| cell.parse().expect("a count")).collect();
