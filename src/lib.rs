@@ -2,6 +2,7 @@
 //! retention out. `docs/architecture.md` maps the modules; imports go down its floors only.
 
 pub mod catalog;
+pub mod cli;
 pub mod dimensions;
 pub mod engine;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod frames;
 pub mod ingest;
 pub mod metrics;
 pub mod period;
+pub mod pipeline;
 pub mod report;
 pub mod seal;
 pub mod settings;

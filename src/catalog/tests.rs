@@ -104,8 +104,8 @@ fn check_toml_refused(from: &str, to: &str, expected: &[&str]) {
 fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     let check = check_toml_refused;
     check("owner", "ownr", &["dau/query.toml", "line 3", "ownr", "`owner`"]);
-    check("unit", "units", &["line 15", "units", "`unit`"]);
-    check("min = 0", "minimum = 0", &["line 17", "minimum", "`min`"]);
+    check("unit", "units", &["line 16", "units", "`unit`"]);
+    check("min = 0", "minimum = 0", &["line 18", "minimum", "`min`"]);
     check("title = \"Active users\"\n", "", &["missing field `title`"]);
     check("title = \"Active users\"", "title = \" \"", &["query.toml, line 1", "`title` is empty"]);
     check("\"Users active on a day.\"", "\"\"", &["line 2", "`description` is empty"]);

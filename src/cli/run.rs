@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::period::Day;
-use crate::pipeline::{self, RunOrder, RunReport};
+use crate::pipeline::{self, Plan, RunOrder, RunReport};
 use crate::settings::Settings;
 
 use super::terminal::{Terminal, align, grouped};
@@ -32,11 +32,11 @@ impl Run {
     pub(super) async fn carry_out(&self, settings: &Settings, terminal: &Terminal) -> Result<()> {
         let catalog = Catalog::read(settings.queries.path.as_deref())?;
         let order = RunOrder { as_of: self.as_of, from: self.from, only: self.only.clone() };
-        if self.dry_run {
-            let plan = pipeline::plan(settings, &catalog, &order).await?;
-            return if terminal.wants_json() { terminal.print_json(&plan) } else { terminal.print(plan) };
-        }
         let engine = Engine::start(&settings.engine).await?;
+        if self.dry_run {
+            let plan = pipeline::plan(settings, &engine, &catalog, &order).await?;
+            return if terminal.wants_json() { terminal.print_json(&plan) } else { terminal.print(describe_plan(&plan)) };
+        }
         let report = pipeline::run(settings, &engine, &catalog, &order).await?;
         if terminal.wants_json() {
             return terminal.print_json(&report);
@@ -45,14 +45,30 @@ impl Run {
     }
 }
 
-/// The reports of a run and where they are.
-pub(super) fn describe(report: &RunReport) -> String {
+fn describe_plan(plan: &Plan) -> String {
+    let line = |name: &String| {
+        let kind = if plan.reports.contains(name) { "report" } else { "state" };
+        vec![kind.to_owned(), name.clone()]
+    };
+    format!(
+        "{}\n{}\nreports would go to {}",
+        observed(plan.observed.as_ref()),
+        align(&plan.queries.iter().map(line).collect::<Vec<_>>(), 2),
+        plan.folder.display()
+    )
+}
+
+fn observed(range: Option<&(String, String)>) -> String {
+    match range {
+        Some((first, last)) => format!("observed {first} to {last}"),
+        None => "no day is observed up to the report day: reports are headers only".to_owned(),
+    }
+}
+
+fn describe(report: &RunReport) -> String {
     let rows: Vec<Vec<String>> =
         report.files.iter().map(|(name, rows)| vec![format!("{name}.csv"), grouped(*rows)]).collect();
-    let mut text = match &report.observed {
-        Some((first, last)) => format!("observed {first} to {last}\n"),
-        None => "no day is observed up to the report day: the reports are headers only\n".to_owned(),
-    };
+    let mut text = observed(report.observed.as_ref()) + "\n";
     for note in &report.notes {
         text += &format!("{note}\n");
     }

@@ -1,4 +1,4 @@
-//! What a DataFusion error means for the user of this program. It does not know which query failed; callers say that.
+//! What an error of DataFusion means for the user of this program. It does not know which query failed; callers say that.
 
 use datafusion::error::DataFusionError;
 
@@ -7,6 +7,7 @@ use crate::error::Error;
 /// Turns an error of a running query into this program's: memory and disk, a query that cannot be computed over these
 /// values, or a defect.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "so that it can be given to map_err")]
 pub fn failure(error: DataFusionError) -> Error {
     let message = one_line(&error);
     match error.find_root() {

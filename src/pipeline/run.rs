@@ -17,7 +17,7 @@ use crate::event::Table;
 use crate::frames::Frame;
 use crate::metrics::{self, Computed};
 use crate::period::{Day, format_day, local_day};
-use crate::report::{self, Manifest};
+use crate::report::{self, Head, Page};
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 
@@ -37,8 +37,8 @@ pub struct RunOrder {
 pub struct Computation {
     /// The metrics asked for, by name.
     pub metrics: Vec<Computed>,
-    /// What the manifest says of them all.
-    pub manifest: Manifest,
+    /// What all numbers depend on.
+    pub head: Head,
     /// The days that were looked at.
     pub range: ObservedRange,
     /// What else was done, in sentences.
@@ -64,9 +64,10 @@ pub struct RunReport {
 pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<RunReport> {
     let computation = compute(settings, engine, catalog, order).await?;
     let name = report_day(order, computation.range);
-    let folder = report::publish(&settings.reports.path, &name, &computation.metrics, &computation.manifest)?;
+    let order = report_order(catalog, order, &computation)?;
+    let published = report::publish(&settings.reports.path, &name, &order)?;
     Ok(RunReport {
-        folder,
+        folder: published.folder,
         observed: computation.range.map(|(first, last)| (format_day(first), format_day(last))),
         files: computation.metrics.iter().map(|metric| (metric.name.clone(), metric.rows)).collect(),
         notes: computation.notes,
@@ -127,12 +128,12 @@ pub async fn compute(
     let (queries, wanted) = chosen(catalog, &order.only)?;
     let ground = lay_ground(settings, engine, order.as_of).await?;
     let computed = metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
-    let definitions = catalog.hash(queries.iter().copied());
-    let manifest = Manifest::new(settings, &ground.snapshot, ground.range, order.from, definitions);
+    let head =
+        Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
     let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
     Ok(Computation {
         metrics,
-        manifest,
+        head,
         range: ground.range,
         notes: ground.note.into_iter().collect(),
         _work: ground.work,
@@ -161,7 +162,7 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Opti
     for table in dimensions::write_tables(settings, range, work.path())? {
         engine.register(&table)?;
     }
-    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start: settings.report.week_start });
+    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, from: first_day, week_start: settings.report.week_start });
     Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, note, work })
 }
 
@@ -201,6 +202,23 @@ async fn day_before_newest_ingest(settings: &Settings, engine: &Engine) -> Resul
         .and_then(DateTime::from_timestamp_micros)
         .ok_or_else(|| Error::Storage("the store has events but no ledger of their ingest".into()))?;
     Ok(local_day(settings.report.time_zone, instant) - 1)
+}
+
+fn report_order<'a>(
+    catalog: &'a Catalog,
+    order: &RunOrder,
+    computation: &'a Computation,
+) -> Result<report::Order<'a>> {
+    let page = |metric: &'a Computed| catalog.get(&metric.name).map(|query| Page { query, table: &metric.table });
+    let definition = |query: &Query| {
+        Ok((query.name.clone(), catalog.hash(catalog.order(&[query.name.as_str()])?)))
+    };
+    Ok(report::Order {
+        head: computation.head.clone(),
+        pages: computation.metrics.iter().filter_map(page).collect(),
+        definitions: catalog.metrics().map(definition).collect::<Result<_>>()?,
+        partial: !order.only.is_empty(),
+    })
 }
 
 // The folder's name: the last observed day; without one, the day asked for, or a word.

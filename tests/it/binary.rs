@@ -187,9 +187,11 @@ fn two_ingests_at_once_lose_and_double_nothing() {
     for mut child in children {
         assert!(child.wait().expect("it ends").success());
     }
-    let answer = desk.ok(&["sql", "--format", "csv", "-c", "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"]);
+    let answer =
+        desk.ok(&["sql", "--format", "csv", "-c", "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"]);
     assert_eq!(answer.trim(), "n,ids\n1900,1900");
-    let batches = desk.ok(&["sql", "--format", "csv", "-c", "SELECT count(*) AS files, max(batch) AS newest FROM batches"]);
+    let batches =
+        desk.ok(&["sql", "--format", "csv", "-c", "SELECT count(*) AS files, max(batch) AS newest FROM batches"]);
     assert_eq!(batches.trim(), "files,newest\n3,3");
 }
 
@@ -219,7 +221,8 @@ fn sql_sees_metrics_and_refuses_to_write() {
     let desk = Desk::new();
     desk.write("a.jsonl", log(1..5, 50));
     desk.ok(&["ingest", "a.jsonl"]);
-    let markdown = desk.ok(&["sql", "--format", "markdown", "-c", "SELECT day, dau FROM daily_activity ORDER BY day LIMIT 1"]);
+    let markdown =
+        desk.ok(&["sql", "--format", "markdown", "-c", "SELECT day, dau FROM daily_activity ORDER BY day LIMIT 1"]);
     assert_eq!(markdown.trim(), "| day | dau |\n| --- | --- |\n| 2026-05-01 | 7 |");
     for wrong in ["DROP TABLE events", "COPY events TO 'x.csv'", "SELECT * FROM nowhere", "SELEC 1"] {
         assert_eq!(desk.run(&["sql", "-c", wrong]).status.code(), Some(4), "{wrong}");

@@ -111,9 +111,10 @@ fn parameters_have_the_types_of_their_values() {
                 &[integer.clone(), integer.clone(), integer.clone()],
             )
             .await;
-            check("select case when $has_orgs then $text else '' end as a", "it's $from", &[text.clone()]).await;
-            check("select count(*) as n from events where day >= $from - 1 and usage_ms * 2 >= $limit and day < '2026-01-03' and usage_ms < 0", "0", &[integer.clone()]).await;
-            check("select day from (select unnest(generate_series($from, $from + 1, interval '1 day')) as day) order by day limit $limit", "2026-01-03/2026-01-04", &[date.clone()]).await;
+            check("select case when $has_orgs then $text else '' end as a", "it's $from", std::slice::from_ref(&text))
+                .await;
+            check("select count(*) as n from events where day >= $from - 1 and usage_ms * 2 >= $limit and day < '2026-01-03' and usage_ms < 0", "0", std::slice::from_ref(&integer)).await;
+            check("select day from (select unnest(generate_series($from, $from + 1, interval '1 day')) as day) order by day limit $limit", "2026-01-03/2026-01-04", std::slice::from_ref(&date)).await;
             check(
                 "select coalesce($unknown, $from) as a, $unknown is null as b",
                 "2026-01-03,true",
@@ -311,7 +312,7 @@ fn tables(root: &Path) -> Vec<TableFiles> {
     let orgs = schema(&[("org_id", DataType::Utf8, false), ("industry", DataType::Utf8, true)]);
     let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..9).map(|n| format!("org-{n}"))));
     let industries: ArrayRef =
-        Arc::new(StringArray::from_iter((0..9).map(|n| (n % 4 != 3).then(|| ["retail", "banking", "mining"][n % 3]))));
+        Arc::new((0..9).map(|n| (n % 4 != 3).then(|| ["retail", "banking", "mining"][n % 3])).collect::<StringArray>());
     let batch = RecordBatch::try_new(Arc::clone(&orgs), vec![ids, industries]).expect("orgs");
     let orgs = write_table(root, "orgs", &orgs, &["org_id"], vec![(None, "part-0.parquet".into(), batch)]);
 
@@ -325,7 +326,7 @@ fn tables(root: &Path) -> Vec<TableFiles> {
         let values: ArrayRef = Arc::new(Int64Array::from_iter_values((0..20).map(|n| n * 3 + part)));
         let parts: ArrayRef = Arc::new(StringArray::from(vec![format!("org-{part}"); 20]));
         let texts: ArrayRef =
-            Arc::new(StringArray::from_iter((0..20).map(|n| (n > 5).then(|| format!("note {n:02}")))));
+            Arc::new((0..20).map(|n| (n > 5).then(|| format!("note {n:02}"))).collect::<StringArray>());
         (
             None,
             format!("p{part}.parquet"),

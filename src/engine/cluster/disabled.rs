@@ -11,7 +11,6 @@ use crate::settings::EngineSettings;
 pub(in crate::engine) enum Cluster {}
 
 /// Says that there is no cluster engine.
-#[expect(clippy::unused_async, reason = "the same signature as where there is a cluster")]
 pub(in crate::engine) async fn start(_settings: &EngineSettings) -> Result<(SessionContext, Cluster)> {
     let message = "this binary was built without the cluster engine; build with `--features cluster`, or set `[engine] kind = \"local\"`";
     Err(Error::Usage(message.to_owned()))

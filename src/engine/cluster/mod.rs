@@ -1,6 +1,8 @@
-//! The cluster engine, if this binary has it: Apache DataFusion Ballista, which ships plans and lists of files between
+//! The cluster engine, if this binary has it: Apache Ballista, which ships plans and lists of files between
 //! processes. It does not know what is asked of it.
 
+#[cfg(feature = "cluster")]
+mod codec;
 #[cfg(not(feature = "cluster"))]
 mod disabled;
 #[cfg(feature = "cluster")]
