@@ -1,3 +1,5 @@
+//! What the catalog takes, what it refuses and in which words.
+
 use std::fs;
 use std::path::Path;
 

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use crate::catalog::{Kind, Query};
-use crate::engine::{Engine, Parameters};
+use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
 use crate::frames::{self, Frame};
 use crate::store::{TableFiles, write_files};
@@ -110,7 +110,7 @@ async fn write(query: &Query, batches: Batches, work_folder: &Path) -> Result<Co
                 Batches::Gathered(batches) => Box::new(batches.into_iter().map(Ok)),
                 Batches::Stream(mut stream) => Box::new(std::iter::from_fn(move || {
                     let batch = runtime.block_on(stream.next())?;
-                    Some(batch.map_err(|e| failed(&e)))
+                    Some(batch.map_err(failure))
                 })),
             };
             let sort_key: Vec<&str> = key.iter().map(String::as_str).collect();
@@ -129,18 +129,6 @@ async fn write(query: &Query, batches: Batches, work_folder: &Path) -> Result<Co
         files: file.into_iter().collect(),
     };
     Ok(Computed { name: query.name.clone(), table, rows })
-}
-
-// A query that was planned and then fails does so over its data (a cast, an overflow) or for want of memory or disk.
-fn failed(error: &datafusion::error::DataFusionError) -> Error {
-    use datafusion::error::DataFusionError as E;
-    let message = error.strip_backtrace();
-    match error.find_root() {
-        E::ResourcesExhausted(_) => Error::Storage(format!("{message}; give it more with [engine] memory")),
-        E::IoError(_) | E::ObjectStore(_) | E::ParquetError(_) => Error::Storage(message),
-        E::ArrowError(..) | E::Execution(_) => Error::Data(message),
-        _ => Error::Internal(message),
-    }
 }
 
 // Disk and data frames would hold up the threads that async work shares.

@@ -1,3 +1,5 @@
+//! What a result must be to get into a report; running queries is tested with an engine, in `tests/it`.
+
 use std::fs;
 use std::sync::Arc;
 

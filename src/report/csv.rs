@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::catalog::{Column, Query};
 use crate::error::{Error, Result};
@@ -18,7 +19,12 @@ const PIECE_BYTES: usize = 1 << 18;
 /// Writes a query's result as CSV and returns the number of rows: UTF-8, a header, `\n`; quoted only where a comma, a
 /// quote, CR or LF stands inside; no value = empty; ISO dates, `true` and `false`, numbers with the decimals of their type.
 /// Rows before the day `from` are left out, by the column that the query names for it.
-pub fn write_csv(query: &Query, table: &TableFiles, from: Option<Day>, sink: &mut impl Write) -> Result<u64> {
+pub fn write_csv(
+    query: &Query,
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+    from: Option<Day>,
+    sink: &mut impl Write,
+) -> Result<u64> {
     let written = |e: std::io::Error| Error::Storage(format!("cannot write: {e}"));
     let mut piece = Vec::with_capacity(PIECE_BYTES + (1 << 12));
     for (place, column) in query.columns.iter().enumerate() {
@@ -27,31 +33,44 @@ pub fn write_csv(query: &Query, table: &TableFiles, from: Option<Day>, sink: &mu
     }
     piece.push(b'\n');
     let mut rows = 0;
-    for file in &table.files {
-        let path = table.root.join(&file.path);
-        let broken = |e: &dyn std::fmt::Display| Error::Storage(format!("cannot read {}: {e}", path.display()));
-        let reader = File::open(&path).map_err(|e| broken(&e))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(reader).map_err(|e| broken(&e))?;
-        for batch in reader.build().map_err(|e| broken(&e))? {
-            let batch = batch.map_err(|e| broken(&e))?;
-            let mut columns = columns(query, &batch)?;
-            let days = days(query, &batch)?;
-            for row in 0..batch.num_rows() {
-                // A row without a day is about all days.
-                if from.is_some_and(|from| days.is_some_and(|days| days.is_valid(row) && days.value(row) < from)) {
-                    continue;
-                }
-                rows += 1;
-                put_row(&mut columns, row, &mut piece);
-                if piece.len() >= PIECE_BYTES {
-                    sink.write_all(&piece).map_err(written)?;
-                    piece.clear();
-                }
+    for batch in batches {
+        let batch = batch?;
+        let mut columns = columns(query, &batch)?;
+        let days = days(query, &batch)?;
+        for row in 0..batch.num_rows() {
+            // A row without a day is about all days.
+            if from.is_some_and(|from| days.is_some_and(|days| days.is_valid(row) && days.value(row) < from)) {
+                continue;
+            }
+            rows += 1;
+            put_row(&mut columns, row, &mut piece);
+            if piece.len() >= PIECE_BYTES {
+                sink.write_all(&piece).map_err(written)?;
+                piece.clear();
             }
         }
     }
     sink.write_all(&piece).map_err(written)?;
     Ok(rows)
+}
+
+/// The rows of a table, file by file.
+pub(super) fn rows_of(table: &TableFiles) -> impl Iterator<Item = Result<RecordBatch>> {
+    table.files.iter().flat_map(|file| {
+        let path = table.root.join(&file.path);
+        let (batches, failure) = match open(&path) {
+            Ok(reader) => (Some(reader), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let read = move |batch: std::result::Result<_, _>| batch.map_err(|e| Error::path("read", &path, e));
+        batches.into_iter().flatten().map(read).chain(failure)
+    })
+}
+
+fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
+    let file = File::open(path).map_err(|e| Error::path("read", path, e))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
+    reader.map_err(|e| Error::path("read", path, e))
 }
 
 // A column with its type known, so that a value is written without asking again.

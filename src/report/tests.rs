@@ -1,3 +1,5 @@
+//! What a report holds, and that it changes in one step whatever happens on the way.
+
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
@@ -132,7 +134,7 @@ fn a_table_becomes_csv() {
     let world = World::new();
     let bytes = |table: &TableFiles, from: Option<&str>| {
         let mut bytes = Vec::new();
-        let rows = write_csv(world.query("one"), table, from.and_then(parse_day), &mut bytes).expect("CSV");
+        let rows = write_csv(world.query("one"), csv::rows_of(table), from.and_then(parse_day), &mut bytes).expect("CSV");
         (rows, String::from_utf8(bytes).expect("UTF-8"))
     };
     let header = "day,org,users,is_complete,stickiness,usage_seconds,cost\n";

@@ -1,5 +1,8 @@
 //! One binary for all integration tests, so that the engines are linked once.
 
+mod architecture;
 mod binary;
+mod catalog;
 mod engine;
 mod frames;
+mod golden;
