@@ -102,19 +102,19 @@ pub fn write_files(
             Some(file) => file,
             empty => empty.insert(OpenFile::create(root, day, schema, sort_key)?),
         };
-        file.write(schema, &batch)?;
+        file.write(schema, batch)?;
     }
     open.map(|file| file.finish(root, day, schema)).transpose()
 }
 
 /// The batch with exactly the columns of `schema`, so that neither metadata nor looser nullability gets into a file.
-pub(super) fn conform(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn conform(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
     let same_names = schema.fields().iter().map(|field| field.name()).eq(names(&batch.schema()).iter());
     if !same_names {
         let (expected, found) = (names(schema).join(", "), names(&batch.schema()).join(", "));
         return Err(Error::Internal(format!("a batch has columns ({found}), expected ({expected})")));
     }
-    RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec())
+    RecordBatch::try_new(SchemaRef::clone(schema), batch.into_parts().1)
         .map_err(|error| Error::Internal(format!("a batch does not have the columns of its table: {error}")))
 }
 
@@ -165,7 +165,7 @@ impl OpenFile {
         Ok(open)
     }
 
-    fn write(&mut self, schema: &SchemaRef, batch: &RecordBatch) -> Result<()> {
+    fn write(&mut self, schema: &SchemaRef, batch: RecordBatch) -> Result<()> {
         let batch = conform(schema, batch)?;
         let Some(writer) = &mut self.writer else { return Err(closed(&self.path)) };
         writer.write(&batch).map_err(|error| write_error(&self.path, error))
@@ -176,7 +176,10 @@ impl OpenFile {
         let metadata: ParquetMetaData = writer.finish().map_err(|error| write_error(&self.path, error))?;
         let bytes = {
             let file = writer.inner();
-            file.sync_all().and_then(|()| file.metadata()).map_err(|error| Error::path("write", &self.path, error))?.len()
+            file.sync_all()
+                .and_then(|()| file.metadata())
+                .map_err(|error| Error::path("write", &self.path, error))?
+                .len()
         };
         sync_folder(self.path.parent().unwrap_or(root))?;
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
@@ -200,7 +203,8 @@ fn properties(schema: &SchemaRef, sort_key: &[&str]) -> Result<WriterProperties>
         .iter()
         .map(|name| {
             let column = schema.index_of(name).ok().and_then(|index| i32::try_from(index).ok());
-            let column_idx = column.ok_or_else(|| Error::Internal(format!("sort key {name} is no column of the file")))?;
+            let column_idx =
+                column.ok_or_else(|| Error::Internal(format!("sort key {name} is no column of the file")))?;
             Ok(SortingColumn { column_idx, descending: false, nulls_first: false })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -259,7 +263,8 @@ mod tests {
     fn a_file_holds_its_rows_and_says_how_they_are_sorted() {
         let root = tempfile::tempdir().expect("a folder");
         let batches = [Ok(batch(0..0)), Ok(batch(0..300_000)), Ok(batch(300_000..300_001))];
-        let file = write_files(root.path(), Some(0), &schema(), &["number"], batches).expect("written").expect("a file");
+        let file =
+            write_files(root.path(), Some(0), &schema(), &["number"], batches).expect("written").expect("a file");
         assert!(file.path.starts_with("day=1970-01-01/part-"), "{}", file.path);
         assert_eq!((file.rows, file.day), (300_001, Some(0)));
         let written = File::open(root.path().join(&file.path)).expect("the file");

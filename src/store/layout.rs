@@ -199,7 +199,9 @@ mod tests {
         assert!(matches(&error), "{error:?}");
         let message = error.to_string();
         assert!(message.contains(&*folder.path().to_string_lossy()), "{message}");
-        says.iter().for_each(|part| assert!(message.contains(part), "{message}"));
+        for part in says {
+            assert!(message.contains(part), "{message}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{DataType as ArrowType, Field};
 use chrono::DateTime;
@@ -38,15 +38,17 @@ pub(super) struct Log {
     table: Table,
     root: PathBuf,
     // The newest state read, so that the next read only looks at what was added.
-    newest: Mutex<Option<DeltaTable>>,
+    newest: Mutex<Option<Arc<LogState>>>,
 }
 
-/// A version of a table.
+/// A version of a table. What was asked of it once is remembered, because the log is replayed for each question.
 #[derive(Debug)]
 pub(super) struct LogState {
     version: i64,
     root: PathBuf,
     table: DeltaTable,
+    files: OnceLock<Vec<DataFile>>,
+    transactions: Mutex<BTreeMap<String, Option<i64>>>,
 }
 
 /// What a commit changes.
@@ -91,7 +93,8 @@ impl Log {
         };
         let day = self.table.by_day().then(|| Field::new(DAY, ArrowType::Date32, false));
         let schema = self.table.file_schema();
-        let fields = schema.fields().iter().map(AsRef::as_ref).chain(&day).map(delta_field).collect::<Result<Vec<_>>>()?;
+        let fields =
+            schema.fields().iter().map(AsRef::as_ref).chain(&day).map(delta_field).collect::<Result<Vec<_>>>()?;
         let schema = StructType::try_new(fields).map_err(|error| broken(&error))?;
         // Old versions are what `--as-known-at` reads, so they are never cleaned away.
         let properties = [(TableProperty::EnableExpiredLogCleanup.as_ref(), "false")];
@@ -102,28 +105,32 @@ impl Log {
         let actions = vec![Action::Protocol(protocol.clone()), Action::Metadata(metadata.clone())];
         let mode = SaveMode::ErrorIfExists;
         let operation = DeltaOperation::Create { mode, location: self.url()?, protocol, metadata };
-        self.append(0, drafts, CommitData::new(actions, operation, HashMap::new(), Vec::new())).map(drop)
+        self.append(0, drafts, &CommitData::new(actions, operation, HashMap::new(), Vec::new())).map(drop)
     }
 
     /// The newest version.
-    pub(super) async fn read(&self) -> Result<LogState> {
-        let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let table = match known {
-            Some(mut table) => table.update_incremental(None).await.map(|()| table),
+    pub(super) async fn read(&self) -> Result<Arc<LogState>> {
+        let table = match self.newest() {
+            // Versions follow each other without gaps, so one look tells whether there is a newer one.
+            Some(state) if !self.commit_path(state.version + 1).exists() => return Ok(state),
+            Some(state) => {
+                let mut table = state.table.clone();
+                table.update_incremental(None).await.map(|()| table)
+            }
             None => deltalake_core::open_table(self.url()?).await,
         };
-        let state = self.state(table)?;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.table.clone());
+        let state = Arc::new(self.state(table)?);
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&state));
         Ok(state)
     }
 
     /// An older version, or the newest.
-    pub(super) async fn read_at(&self, version: i64) -> Result<LogState> {
-        let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known.filter(|table| version_of(table) == Some(version)) {
-            Some(table) => self.state(Ok(table)),
-            None => self.state(deltalake_core::open_table_with_version(self.url()?, version.unsigned_abs()).await),
+    pub(super) async fn read_at(&self, version: i64) -> Result<Arc<LogState>> {
+        if let Some(state) = self.newest().filter(|state| state.version == version) {
+            return Ok(state);
         }
+        let table = deltalake_core::open_table_with_version(self.url()?, version.unsigned_abs()).await;
+        self.state(table).map(Arc::new)
     }
 
     /// Adds the commit that follows `base`. `Error::Conflict` if another program added one before.
@@ -142,7 +149,7 @@ impl Log {
         let facts = change.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let operation = self.operation(&change.days);
         let data = CommitData::new(actions, operation, facts, transactions.into_iter().collect());
-        if self.append(base.version + 1, drafts, data)? {
+        if self.append(base.version + 1, drafts, &data)? {
             return Ok(());
         }
         let place = self.root.display();
@@ -182,7 +189,7 @@ impl Log {
 
     // Adds a version to the log if it is still free. delta-rs could do it, but does not sync what it writes: after a
     // power cut the log would end in an empty or torn commit.
-    fn append(&self, version: i64, drafts: &Path, data: CommitData) -> Result<bool> {
+    fn append(&self, version: i64, drafts: &Path, data: &CommitData) -> Result<bool> {
         let bytes = data.get_bytes().map_err(|error| self.broken("encode a commit for", error))?;
         place(drafts.join(format!("commit-{}", Uuid::new_v4())), &self.commit_path(version), &bytes)
     }
@@ -204,6 +211,10 @@ impl Log {
         let _ = sync_folder(&folder);
     }
 
+    fn newest(&self) -> Option<Arc<LogState>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn url(&self) -> Result<Url> {
         Url::from_directory_path(&self.root)
             .map_err(|()| Error::Internal(format!("{} is no absolute path", self.root.display())))
@@ -211,8 +222,10 @@ impl Log {
 
     fn state(&self, table: std::result::Result<DeltaTable, DeltaTableError>) -> Result<LogState> {
         let table = table.map_err(|error| self.broken("read", error))?;
-        let version = version_of(&table).ok_or_else(|| self.broken("read", "it has no version"))?;
-        let state = LogState { version, root: self.root.clone(), table };
+        let version = table.version().and_then(|version| i64::try_from(version).ok());
+        let version = version.ok_or_else(|| self.broken("read", "it has no version"))?;
+        let (files, transactions) = (OnceLock::new(), Mutex::default());
+        let state = LogState { version, root: self.root.clone(), table, files, transactions };
         state.check_protocol()?;
         Ok(state)
     }
@@ -261,16 +274,26 @@ impl LogState {
     }
 
     /// The active files, ordered by day, then path.
-    pub(super) fn files(&self) -> Result<Vec<DataFile>> {
+    pub(super) fn files(&self) -> Result<&[DataFile]> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
         let mut files = self.views()?.map(|view| self.data_file(&view)).collect::<Result<Vec<_>>>()?;
         files.sort_unstable_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Ok(files)
+        Ok(self.files.get_or_init(|| files))
     }
 
     /// How far an application has come, as recorded by its last commit.
     pub(super) async fn transaction(&self, app: &str) -> Result<Option<i64>> {
+        let known = self.transactions.lock().unwrap_or_else(PoisonError::into_inner).get(app).copied();
+        if let Some(version) = known {
+            return Ok(version);
+        }
         let snapshot = self.table.snapshot().map_err(|error| self.broken(error))?;
-        snapshot.transaction_version(&*self.table.log_store(), app).await.map_err(|error| self.broken(error))
+        let version = snapshot.transaction_version(&*self.table.log_store(), app).await;
+        let version = version.map_err(|error| self.broken(error))?;
+        self.transactions.lock().unwrap_or_else(PoisonError::into_inner).insert(app.to_owned(), version);
+        Ok(version)
     }
 
     /// A table property.
@@ -345,10 +368,6 @@ impl CommitEntry {
     fn day(&self) -> Option<Day> {
         parse_day(self.partition_values.as_ref()?.get(DAY)?.as_ref()?)
     }
-}
-
-fn version_of(table: &DeltaTable) -> Option<i64> {
-    table.version().and_then(|version| i64::try_from(version).ok())
 }
 
 fn delta_field(field: &Field) -> Result<StructField> {

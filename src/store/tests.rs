@@ -79,7 +79,7 @@ fn values(snapshot: &Snapshot, table: Table, column: &str) -> Vec<i64> {
     let files = snapshot.table(table);
     let read = |file: &DataFile| {
         let file = File::open(files.root.join(&file.path)).expect("a file of the snapshot");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
         reader.expect("a Parquet file").map(|batch| batch.expect("rows")).collect::<Vec<_>>()
     };
     let batches = files.files.iter().flat_map(read);
@@ -111,7 +111,8 @@ fn a_store_that_was_half_made_is_completed() {
     run(async {
         let store = new_store(&folder).await;
         fs::remove_dir_all(store.table_root(Table::Rejects)).expect("removed");
-        fs::remove_file(store.table_root(Table::Batches).join("_delta_log/00000000000000000000.json")).expect("removed");
+        fs::remove_file(store.table_root(Table::Batches).join("_delta_log/00000000000000000000.json"))
+            .expect("removed");
         let store = new_store(&folder).await;
         assert_eq!(ingest(&store, &[3]).await.last_batch, 1);
     });
@@ -194,8 +195,8 @@ fn what_a_killed_ingest_left_in_the_ledger_is_not_seen_and_then_removed() {
         assert_eq!(batches, [1, 2]);
         assert_eq!(values(&next, Table::Rejects, "batch"), [1, 1]);
         assert_eq!(values(&next, Table::BatchDays, "batch"), [1]);
-        let raw = store.log(Table::Rejects).read().await.expect("the log").files().expect("files");
-        assert_eq!(raw.len(), 1, "the orphan is gone from the log");
+        let raw = store.log(Table::Rejects).read().await.expect("the log");
+        assert_eq!(raw.files().expect("files").len(), 1, "the orphan is gone from the log");
     });
 }
 
@@ -299,7 +300,8 @@ fn many_commits_are_read_through_checkpoints() {
         for table in Table::ALL {
             assert_eq!(again.table(table).files, last.table(table).files, "{}", table.name());
         }
-        let newest_of_days: Vec<i64> = (0..7).map(|day| (0..120).rfind(|batch| batch % 7 == day).unwrap_or(-1) + 1).collect();
+        let newest_of_days: Vec<i64> =
+            (0..7).map(|day| (0..120).rfind(|batch| batch % 7 == day).unwrap_or(-1) + 1).collect();
         assert_eq!(values(&again, Table::Events, "duration_ms"), newest_of_days);
     });
 }
