@@ -203,9 +203,7 @@ impl Store {
 
     async fn checkpoint(&self, tables: &[Table]) -> Result<()> {
         for &table in tables {
-            let log = self.log(table);
-            let state = log.read().await?;
-            log.checkpoint(&state).await;
+            self.log(table).checkpoint().await?;
         }
         Ok(())
     }

@@ -45,6 +45,8 @@ pub(super) struct Log {
 #[derive(Debug)]
 pub(super) struct LogState {
     version: i64,
+    // The version at which the log was last opened anew, with the checkpoints that there were then.
+    opened: i64,
     root: PathBuf,
     table: DeltaTable,
     files: OnceLock<Vec<DataFile>>,
@@ -110,16 +112,18 @@ impl Log {
 
     /// The newest version.
     pub(super) async fn read(&self) -> Result<Arc<LogState>> {
-        let table = match self.newest() {
+        let state = match self.newest() {
             // Versions follow each other without gaps, so one look tells whether there is a newer one.
             Some(state) if !self.commit_path(state.version + 1).exists() => return Ok(state),
-            Some(state) => {
+            // A state that was carried forward never takes up a later checkpoint, so its replays get longer and longer.
+            Some(state) if state.version - state.opened < CHECKPOINT_EVERY => {
                 let mut table = state.table.clone();
-                table.update_incremental(None).await.map(|()| table)
+                let table = table.update_incremental(None).await.map(|()| table);
+                self.state(table, Some(state.opened))?
             }
-            None => deltalake_core::open_table(self.url()?).await,
+            _ => self.state(deltalake_core::open_table(self.url()?).await, None)?,
         };
-        let state = Arc::new(self.state(table)?);
+        let state = Arc::new(state);
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&state));
         Ok(state)
     }
@@ -130,7 +134,7 @@ impl Log {
             return Ok(state);
         }
         let table = deltalake_core::open_table_with_version(self.url()?, version.unsigned_abs()).await;
-        self.state(table).map(Arc::new)
+        self.state(table, None).map(Arc::new)
     }
 
     /// Adds the commit that follows `base`. `Error::Conflict` if another program added one before.
@@ -156,15 +160,18 @@ impl Log {
         Err(Error::Conflict(format!("another program changed {place} at the same time: run the command again")))
     }
 
-    /// Writes a checkpoint if it is time for one. A reader does without, slower, so a failure waits for the next time.
-    pub(super) async fn checkpoint(&self, state: &LogState) {
-        let due = state.version > 0 && state.version % CHECKPOINT_EVERY == 0;
-        if due
-            && !self.checkpoint_path(state.version).exists()
+    /// Writes the checkpoint that the newest versions lack, if any. A reader does without one, only slower, so a failure
+    /// is left to the next commit.
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        let version = self.read().await?.version / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+        if version > 0
+            && !self.checkpoint_path(version).exists()
+            && let Ok(state) = self.read_at(version).await
             && deltalake_core::checkpoints::create_checkpoint(&state.table, None).await.is_ok()
         {
-            self.sync_checkpoint(state.version);
+            self.sync_checkpoint(version);
         }
+        Ok(())
     }
 
     /// The days whose files differ between two versions; `None` if the log does not tell.
@@ -220,12 +227,13 @@ impl Log {
             .map_err(|()| Error::Internal(format!("{} is no absolute path", self.root.display())))
     }
 
-    fn state(&self, table: std::result::Result<DeltaTable, DeltaTableError>) -> Result<LogState> {
+    fn state(&self, table: std::result::Result<DeltaTable, DeltaTableError>, opened: Option<i64>) -> Result<LogState> {
         let table = table.map_err(|error| self.broken("read", error))?;
         let version = table.version().and_then(|version| i64::try_from(version).ok());
         let version = version.ok_or_else(|| self.broken("read", "it has no version"))?;
+        let (opened, root) = (opened.unwrap_or(version), self.root.clone());
         let (files, transactions) = (OnceLock::new(), Mutex::default());
-        let state = LogState { version, root: self.root.clone(), table, files, transactions };
+        let state = LogState { version, opened, root, table, files, transactions };
         state.check_protocol()?;
         Ok(state)
     }
