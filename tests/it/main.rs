@@ -1,1 +1,8 @@
-//! Integration tests.
+//! One binary for all integration tests, so that the engines are linked once.
+
+mod architecture;
+mod binary;
+mod catalog;
+mod engine;
+mod frames;
+mod golden;

@@ -1,0 +1,147 @@
+//! The golden cases of every query, and how a case is judged and accepted.
+
+use std::fs;
+use std::path::Path;
+
+use orgpulse::catalog::Catalog;
+use orgpulse::engine::Engine;
+use orgpulse::golden::{self, CaseResult};
+use orgpulse::settings::EngineSettings;
+use tempfile::TempDir;
+
+fn check(catalog: &Catalog, name: Option<&str>, accept: bool) -> Vec<CaseResult> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let engine = Engine::start(&EngineSettings::default()).await.expect("an engine");
+        golden::check(&engine, catalog, name, accept).await.expect("an answer")
+    })
+}
+
+#[test]
+fn every_case_holds() {
+    let results = check(&Catalog::read(None).expect("a catalog"), None, false);
+    let failed: Vec<_> = results
+        .iter()
+        .filter_map(|result| Some(format!("{}/{}: {}", result.query, result.case, result.failure.as_ref()?)))
+        .collect();
+    assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), results.len(), failed.join("\n\n"));
+}
+
+#[test]
+fn the_dictionary_page_is_fresh() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let fresh = orgpulse::catalog::docs(&Catalog::read(None).expect("a catalog"));
+    let stored = fs::read_to_string(&page).unwrap_or_default();
+    assert!(stored == fresh, "docs/metrics.md is not what the catalog says; run `orgpulse metrics check --accept`");
+}
+
+/// Days and their events, over the stored rollup.
+const SQL: &str = "
+SELECT day, cast(sum(human_events) AS bigint) AS events
+FROM user_day
+WHERE day <= $as_of AND human_events >= $min_users
+GROUP BY day
+ORDER BY day";
+
+const TOML: &str = r#"
+title = "Events of a day"
+description = "Human events."
+owner = "o"
+kind = "sql"
+reads = ["user_day"]
+key = ["day"]
+from = "day"
+column = [
+    { name = "day", type = "date", description = "The day." },
+    { name = "events", type = "integer", description = "Events.", checks = { min = 1 } },
+]
+"#;
+
+/// A folder of queries with one metric and the files of its case.
+fn queries(case: &[(&str, &str)]) -> TempDir {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("metrics/day_events");
+    fs::create_dir_all(folder.join("cases/one")).expect("a folder");
+    fs::write(folder.join("query.toml"), TOML).expect("a file");
+    fs::write(folder.join("query.sql"), SQL).expect("a file");
+    for (name, text) in case {
+        fs::write(folder.join("cases/one").join(name), text).expect("a file");
+    }
+    root
+}
+
+const EVENTS: &str = "\
+ts,user_id,app_id
+2026-03-01T10:00:00Z,u1,chat
+2026-03-01T23:30:00Z,u2,chat
+2026-03-03T10:00:00Z,u1,chat
+2026-03-03T11:00:00Z,u1,chat
+";
+
+fn check_case(case: &[(&str, &str)], expected_failure: Option<&str>) {
+    let root = queries(case);
+    let results = check(&Catalog::of(root.path()).expect("a catalog"), None, false);
+    let [result] = results.as_slice() else { panic!("one case was given, {} came out", results.len()) };
+    assert_eq!(result.failure.as_deref(), expected_failure, "{case:?}");
+}
+
+#[test]
+fn a_case_runs_the_whole_chain() {
+    let expect = "day,events\n2026-03-01,2\n2026-03-03,2\n";
+    check_case(&[("case.toml", "why = \"x\""), ("events.csv", EVENTS), ("expect.csv", expect)], None);
+    check_case(&[("case.toml", "why = \"x\""), ("expect.csv", "day,events\n")], None);
+    let settings = "why = \"x\"\n[settings.report]\ntime_zone = \"Europe/Brussels\"\n[settings.dag]\nmin_users = 2";
+    let expect = "day,events\n2026-03-03,2\n";
+    check_case(&[("case.toml", settings), ("events.csv", EVENTS), ("expect.csv", expect)], None);
+    let as_of = "why = \"x\"\nas_of = \"2026-03-02\"";
+    check_case(&[("case.toml", as_of), ("events.csv", EVENTS), ("expect.csv", "day,events\n2026-03-01,2\n")], None);
+    let from = "why = \"x\"\nfrom = \"2026-03-02\"";
+    check_case(&[("case.toml", from), ("events.csv", EVENTS), ("expect.csv", "day,events\n2026-03-03,2\n")], None);
+    let users = "user_id,is_internal\nu1,true\n";
+    let expect = "day,events\n2026-03-01,1\n";
+    check_case(
+        &[("case.toml", "why = \"x\""), ("events.csv", EVENTS), ("users.csv", users), ("expect.csv", expect)],
+        None,
+    );
+}
+
+#[test]
+fn several_logs_are_batches_in_the_order_of_their_numbers() {
+    // The id is the same: the first batch wins, so the day has one event of u1 and none of u2.
+    let first = "{\"event_id\":\"e\",\"ts\":\"2026-03-01T10:00:00Z\",\"user_id\":\"u1\",\"app_id\":\"a\"}\n";
+    let second = "event_id,ts,user_id,app_id\ne,2026-03-01T11:00:00Z,,a\n";
+    let expect = "day,events\n2026-03-01,1\n";
+    let case = "why = \"x\"";
+    check_case(&[("case.toml", case), ("events.2.jsonl", first), ("events.10.csv", second), ("expect.csv", expect)], None);
+    let other_way = [("case.toml", case), ("events.11.jsonl", first), ("events.10.csv", second)];
+    check_case(&[other_way.as_slice(), &[("expect.csv", "day,events\n")]].concat(), None);
+}
+
+#[test]
+fn a_failure_is_shown_line_by_line() {
+    let expect = "day,events\n2026-03-01,2\n2026-03-03,3\n";
+    let failure = "@ line 1\n day,events\n 2026-03-01,2\n-2026-03-03,3\n+2026-03-03,2";
+    check_case(&[("case.toml", "why = \"x\""), ("events.csv", EVENTS), ("expect.csv", expect)], Some(failure));
+}
+
+#[test]
+fn accepting_writes_what_came_out_and_then_it_holds() {
+    let root = queries(&[("case.toml", "why = \"x\""), ("events.csv", EVENTS)]);
+    let catalog = || Catalog::of(root.path()).expect("a catalog");
+    let before = check(&catalog(), Some("day_events"), false);
+    assert!(before[0].failure.as_ref().is_some_and(|failure| failure.contains("no expect.csv")), "{before:?}");
+    let accepted = check(&catalog(), Some("day_events"), true);
+    assert!(accepted[0].failure.is_none() && accepted[0].accepted, "{accepted:?}");
+    let written = root.path().join("metrics/day_events/cases/one/expect.csv");
+    assert_eq!(fs::read_to_string(written).expect("a file"), "day,events\n2026-03-01,2\n2026-03-03,2\n");
+    let after = check(&catalog(), None, true);
+    assert!(after[0].failure.is_none() && !after[0].accepted, "{after:?}");
+}
+
+#[test]
+fn a_case_that_gives_nothing_fails_also_when_accepting() {
+    let root = queries(&[("case.toml", "why = \"x\""), ("events.csv", "ts,user_id\nyesterday,u\n")]);
+    let results = check(&Catalog::of(root.path()).expect("a catalog"), None, true);
+    assert!(results[0].failure.is_some() && !results[0].accepted, "{results:?}");
+    assert!(!root.path().join("metrics/day_events/cases/one/expect.csv").exists());
+}
