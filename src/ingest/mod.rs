@@ -235,3 +235,6 @@ pub struct Found {
     /// Files in a folder whose names tell no format.
     pub passed_over: Vec<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests;
