@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
@@ -236,7 +236,7 @@ fn alone<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, StringArray, StructArray};
+    use arrow::array::{Array, ArrayRef, StringArray, StructArray};
 
     use super::*;
 

@@ -133,7 +133,7 @@ fn each_reason_is_given_to_json_lines() {
     check_jsonl(&with(r#","org_id":{}"#), Some("bad_record"));
     check_jsonl(&with(r#","event_id":"\ud800""#), Some("bad_record"));
     check_jsonl(&with(r#","other":"\ud800""#), None);
-    check_jsonl(&with(r#"} {"#), Some("bad_record"));
+    check_jsonl(&with("} {"), Some("bad_record"));
     check_jsonl("[]", Some("bad_record"));
     check_jsonl("{\"ts\":", Some("bad_record"));
     check_jsonl(r#"{"app_id":"a"}"#, Some("missing_ts"));
@@ -178,8 +178,7 @@ fn lines_are_counted_as_an_editor_counts_them() {
             &["4 bad_record: bad", "7 bad_record: worse"],
         );
     }
-    let csv =
-        format!("\u{feff}ts,app_id\r\n2026-03-01T00:00:00Z,\"a\"\r\n\r\n2026-03-01T00:00:00Z,\"\nb\"\r\n,c\n \nx,d");
+    let csv = "\u{feff}ts,app_id\r\n2026-03-01T00:00:00Z,\"a\"\r\n\r\n2026-03-01T00:00:00Z,\"\nb\"\r\n,c\n \nx,d";
     for chunk_bytes in [1, 10, 50, 1 << 20] {
         let rows = ["- - - a use 0 - null 00:00:00.000000 0"];
         check(
