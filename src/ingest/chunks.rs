@@ -2,6 +2,7 @@
 //! of its length or an open quote is taken out here, line by line; nothing longer than a record is held for it.
 //! It does not know fields.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read};
 
 use crate::event::Reason;
@@ -200,7 +201,7 @@ impl<R: Read> Cutter<R> {
         if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let text = line(&self.buffer[..=end]);
             let reason = if std::str::from_utf8(text).is_ok() { reason } else { Reason::BadEncoding };
-            let raw = lossy_raw(text);
+            let raw = lossy_raw(text).into_owned();
             self.walk.give_up(end + 1);
             self.buffer.drain(..=end);
             self.walk.shift(end + 1);
@@ -265,15 +266,17 @@ impl Skipped {
         }
         let is_text = !self.is_invalid && self.partial.is_empty();
         let reason = if is_text { reason } else { Reason::BadEncoding };
-        Piece::Refused(reason, lossy_raw(line(&self.head)))
+        Piece::Refused(reason, lossy_raw(line(&self.head)).into_owned())
     }
 }
 
 /// The beginning of a rejected record as text, whatever its bytes are.
-pub(super) fn lossy_raw(bytes: &[u8]) -> String {
+pub(super) fn lossy_raw(bytes: &[u8]) -> Cow<'_, str> {
     // A character at the end may be cut; what replaces it is beyond the limit, so that it is cut off again.
-    let head = bytes.get(..MAX_RAW_BYTES + 4).unwrap_or(bytes);
-    cut_raw(&String::from_utf8_lossy(head)).to_owned()
+    match String::from_utf8_lossy(bytes.get(..MAX_RAW_BYTES + 4).unwrap_or(bytes)) {
+        Cow::Borrowed(text) => Cow::Borrowed(cut_raw(text)),
+        Cow::Owned(text) => Cow::Owned(cut_raw(&text).to_owned()),
+    }
 }
 
 #[cfg(test)]
