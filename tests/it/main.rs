@@ -1,1 +1,5 @@
 //! Integration tests.
+
+mod log;
+mod rollups;
+mod sealing;
