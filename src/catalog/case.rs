@@ -76,9 +76,8 @@ pub(super) fn read(folder: &Folder) -> Result<Vec<Case>> {
 }
 
 fn read_case(folder: &Folder, name: &str, files: &BTreeMap<&str, &Origin>) -> Result<Case> {
-    let missing = || {
-        Error::Definition(format!("{}/cases/{name}: there is no case.toml; it says why = \"…\"", folder.place()))
-    };
+    let missing =
+        || Error::Definition(format!("{}/cases/{name}: there is no case.toml; it says why = \"…\"", folder.place()));
     let origin = files.get("case.toml").ok_or_else(missing)?;
     let (text, place) = folder.text(&format!("cases/{name}/case.toml"))?.ok_or_else(missing)?;
     let definition: Definition = toml::from_str(&text).map_err(|e| no_toml(&place, &e))?;
@@ -111,7 +110,9 @@ fn inputs(place: &str, files: &BTreeMap<&str, &Origin>) -> Result<(Vec<Part>, Ve
             dimensions.push(part);
         } else if let Some(batch) = batch_number(name) {
             if batches.insert(batch, part).is_some() {
-                return Err(Error::Definition(format!("{place}: two event files are batch {batch}; number them apart")));
+                return Err(Error::Definition(format!(
+                    "{place}: two event files are batch {batch}; number them apart"
+                )));
             }
         } else {
             return Err(Error::Definition(format!(

@@ -224,7 +224,9 @@ impl Catalog {
         for query in self.queries() {
             for name in &query.reads {
                 let known = match self.get(name) {
-                    Some(read) => query.group != Group::Rollup && read.group != Group::Rollup || tables::is_source(name),
+                    Some(read) => {
+                        query.group != Group::Rollup && read.group != Group::Rollup || tables::is_source(name)
+                    }
                     None => tables::is_source(name),
                 };
                 if !known {
@@ -256,16 +258,13 @@ impl Catalog {
         Ok(())
     }
 
-    fn find_cycle<'a>(
-        &'a self,
-        query: &'a Query,
-        path: &mut Vec<&'a str>,
-        done: &mut BTreeSet<&'a str>,
-    ) -> Result<()> {
+    fn find_cycle<'a>(&'a self, query: &'a Query, path: &mut Vec<&'a str>, done: &mut BTreeSet<&'a str>) -> Result<()> {
         if let Some(start) = path.iter().position(|name| *name == query.name) {
             let cycle: Vec<_> = path.iter().skip(start).copied().chain([query.name.as_str()]).collect();
             let cycle = cycle.join(" reads ");
-            return Err(Error::Definition(format!("queries read each other in a circle: {cycle}; take one `reads` out")));
+            return Err(Error::Definition(format!(
+                "queries read each other in a circle: {cycle}; take one `reads` out"
+            )));
         }
         if done.contains(query.name.as_str()) {
             return Ok(());

@@ -47,9 +47,8 @@ pub(super) fn is_rollup(name: &str) -> bool {
 /// `Error::Definition` for anything but one SELECT over bare names.
 pub fn tables_of(sql: &str) -> Result<BTreeSet<String>> {
     let mut statements = DFParser::parse_sql(sql).map_err(|e| Error::Definition(e.strip_backtrace()))?;
-    let statement = match (statements.pop_front(), statements.is_empty()) {
-        (Some(statement), true) => statement,
-        _ => return Err(Error::Definition("one statement is allowed, and needed".into())),
+    let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+        return Err(Error::Definition("one statement is allowed, and needed".into()));
     };
     let Statement::Statement(inner) = &statement else {
         return Err(Error::Definition("only a SELECT is allowed".into()));

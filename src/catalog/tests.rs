@@ -53,7 +53,8 @@ const SQL: &str = "SELECT day, count(*) AS users FROM days GROUP BY day ORDER BY
 
 #[test]
 fn a_folder_becomes_a_typed_query() {
-    let case = "why = \"one\"\nas_of = \"2026-03-01\"\nnow = \"2026-04-01T00:00:00+02:00\"\n[settings.dag]\nmin_apps = 2\n";
+    let case =
+        "why = \"one\"\nas_of = \"2026-03-01\"\nnow = \"2026-04-01T00:00:00+02:00\"\n[settings.dag]\nmin_apps = 2\n";
     let catalog = read(&[
         ("metrics/dau/query.toml", &toml("\"days\"")),
         ("metrics/dau/query.sql", SQL),
@@ -69,7 +70,10 @@ fn a_folder_becomes_a_typed_query() {
     .expect("a catalog");
     let query = catalog.get("dau").expect("the query");
     assert_eq!((query.group, query.title.as_str(), query.sql()), (Group::Metric, "Active users", Some(SQL)));
-    assert_eq!((query.reads.as_slice(), query.key.as_slice()), (["days".to_owned()].as_slice(), ["day".to_owned()].as_slice()));
+    assert_eq!(
+        (query.reads.as_slice(), query.key.as_slice()),
+        (["days".to_owned()].as_slice(), ["day".to_owned()].as_slice())
+    );
     assert_eq!(query.columns[1].checks, Checks { min: Some(0), max: None, one_of: Vec::new() });
     let schema = query.schema();
     assert_eq!(schema.field(0), &Field::new("day", arrow::datatypes::DataType::Date32, false));
@@ -78,7 +82,10 @@ fn a_folder_becomes_a_typed_query() {
     let names: Vec<_> = query.cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names, ["one", "two"]);
     let one = &query.cases[0];
-    assert_eq!(one.events.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["events.9.jsonl", "events.10.csv"]);
+    assert_eq!(
+        one.events.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(),
+        ["events.9.jsonl", "events.10.csv"]
+    );
     assert_eq!(one.dimensions.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["orgs.csv"]);
     assert_eq!(one.as_of, crate::period::parse_day("2026-03-01"));
     assert_eq!(one.now.map(|now| now.to_rfc3339()), Some("2026-03-31T22:00:00+00:00".into()));
@@ -128,7 +135,11 @@ fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     check("key = [", "job = { name = \"retention\" }\nkey = [", &["line 6", "[job]"]);
     check("min = 0", "min = 0.5", &["line 18", "`users`", "min=`0.5`"]);
     check("min = 0", "one_of = [\"a\"]", &["line 18", "`one_of`", "text"]);
-    check("description = \"The day.\"", "description = \"The day.\"\nchecks = { max = 1 }", &["line 12", "date", "`max`"]);
+    check(
+        "description = \"The day.\"",
+        "description = \"The day.\"\nchecks = { max = 1 }",
+        &["line 12", "date", "`max`"],
+    );
 }
 
 #[test]
@@ -136,7 +147,9 @@ fn sql_and_reads_must_agree() {
     check_toml_refused("[\"days\"]", "[]", &["dau/query.sql", "table `days`", "not in `reads`"]);
     check_toml_refused("[\"days\"]", "[\"days\", \"orgs\"]", &["reads=`orgs`", "not used"]);
     let files = |sql| [("metrics/dau/query.toml", toml("\"days\"")), ("metrics/dau/query.sql", String::from(sql))];
-    for (sql, expected) in [("SELECT day FRM days", "query.sql"), ("DELETE FROM days", "only a SELECT"), ("", "one statement")] {
+    for (sql, expected) in
+        [("SELECT day FRM days", "query.sql"), ("DELETE FROM days", "only a SELECT"), ("", "one statement")]
+    {
         let files = files(sql);
         let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
         check_refused(&files, &["dau/query.sql", expected]);
@@ -216,8 +229,14 @@ fn check_chain_refused(queries: &[(&str, &[&str])], expected: &[&str]) {
 
 #[test]
 fn names_must_be_one_and_known() {
-    check_chain_refused(&[("metrics/a", &["nowhere"])], &["metrics/a", "reads=`nowhere`", "events", "org_app_day", "days"]);
-    check_chain_refused(&[("metrics/a", &["days"]), ("states/a", &["days"])], &["`a` is there twice", "states/", "metrics/"]);
+    check_chain_refused(
+        &[("metrics/a", &["nowhere"])],
+        &["metrics/a", "reads=`nowhere`", "events", "org_app_day", "days"],
+    );
+    check_chain_refused(
+        &[("metrics/a", &["days"]), ("states/a", &["days"])],
+        &["`a` is there twice", "states/", "metrics/"],
+    );
     check_chain_refused(&[("metrics/orgs", &["days"])], &["`orgs`", "already"]);
     check_chain_refused(&[("rollups/week", &["events"])], &["rollups/week", "user_day, org_app_day"]);
     check_chain_refused(&[("rollups/user_day", &["s"]), ("states/s", &["days"])], &["rollups/user_day", "reads=`s`"]);
@@ -226,7 +245,8 @@ fn names_must_be_one_and_known() {
 #[test]
 fn a_circle_is_named() {
     check_chain_refused(&[("metrics/a", &["a"])], &["a reads a"]);
-    let circle: &[(&str, &[&str])] = &[("metrics/x", &["a"]), ("states/a", &["b"]), ("states/b", &["c", "days"]), ("states/c", &["a"])];
+    let circle: &[(&str, &[&str])] =
+        &[("metrics/x", &["a"]), ("states/a", &["b"]), ("states/b", &["c", "days"]), ("states/c", &["a"])];
     check_chain_refused(circle, &["a reads b reads c reads a"]);
 }
 
@@ -284,7 +304,10 @@ fn the_built_in_queries_are_right_and_a_user_folder_adds_to_them() {
 
 #[test]
 fn a_user_folder_replaces_a_folder_as_a_whole() {
-    let (one, two) = (folder(&[("metrics/dau/query.toml", "old"), ("metrics/dau/query.sql", "old")]), folder(&[("metrics/dau/query.toml", "new")]));
+    let (one, two) = (
+        folder(&[("metrics/dau/query.toml", "old"), ("metrics/dau/query.sql", "old")]),
+        folder(&[("metrics/dau/query.toml", "new")]),
+    );
     let mut all = folders::on_disk(one.path()).expect("one");
     all.extend(folders::on_disk(two.path()).expect("two"));
     let folder = &all[&(Group::Metric, "dau".to_owned())];

@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_long_difference_is_cut() {
-        let many: String = (0..5_000).map(|n| format!("{n}\n")).collect();
-        let others: String = (0..5_000).map(|n| format!("{n} \n")).collect();
+        let many = (0..5_000).map(|n| format!("{n}\n")).collect::<Vec<_>>().concat();
+        let others = (0..5_000).map(|n| format!("{n} \n")).collect::<Vec<_>>().concat();
         let shown = difference(&many, &others);
         assert_eq!(shown.lines().count(), SHOWN + 1);
         assert!(shown.ends_with("… and 9941 lines more"), "{shown}");

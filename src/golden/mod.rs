@@ -52,9 +52,9 @@ pub async fn check(engine: &Engine, catalog: &Catalog, name: Option<&str>, accep
 
 fn chosen<'a>(catalog: &'a Catalog, name: Option<&str>) -> Result<Vec<&'a Query>> {
     let Some(name) = name else { return Ok(catalog.queries().collect()) };
-    let query = catalog
-        .get(name)
-        .ok_or_else(|| Error::Usage(format!("no query is named `{name}`; `orgpulse metrics list` names the metrics")))?;
+    let query = catalog.get(name).ok_or_else(|| {
+        Error::Usage(format!("no query is named `{name}`; `orgpulse metrics list` names the metrics"))
+    })?;
     if query.cases.is_empty() {
         let group = query.group.folder();
         return Err(Error::Usage(format!(
@@ -64,13 +64,7 @@ fn chosen<'a>(catalog: &'a Catalog, name: Option<&str>) -> Result<Vec<&'a Query>
     Ok(vec![query])
 }
 
-async fn check_one(
-    engine: &Engine,
-    catalog: &Catalog,
-    query: &Query,
-    case: &Case,
-    accept: bool,
-) -> Result<CaseResult> {
+async fn check_one(engine: &Engine, catalog: &Catalog, query: &Query, case: &Case, accept: bool) -> Result<CaseResult> {
     let mut result = CaseResult {
         query: query.name.clone(),
         case: case.name.clone(),

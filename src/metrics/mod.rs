@@ -85,11 +85,7 @@ enum Batches {
     Gathered(Vec<RecordBatch>),
 }
 
-async fn gather(
-    engine: &Engine,
-    query: &Query,
-    parameters: &Parameters,
-) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
+async fn gather(engine: &Engine, query: &Query, parameters: &Parameters) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
     let mut inputs = BTreeMap::new();
     for name in &query.reads {
         inputs.insert(name.clone(), engine.collect(&format!("SELECT * FROM {name}"), parameters).await?);

@@ -60,7 +60,8 @@ impl Checked {
             if let Some(last) = before
                 && row <= last
             {
-                let what = if row == last { "comes twice" } else { "is out of order; end the query in ORDER BY its key" };
+                let what =
+                    if row == last { "comes twice" } else { "is out of order; end the query in ORDER BY its key" };
                 return Err(Error::Data(format!("the row with {} {what}", self.key_of(arrays, place))));
             }
             before = Some(row);

@@ -11,7 +11,8 @@ use crate::catalog::Catalog;
 
 /// The query `t` with these columns, written as in `query.toml`.
 fn query(key: &str, columns: &[&str]) -> Query {
-    let columns: String = columns.iter().map(|column| format!("[[column]]\n{column}\ndescription = \"d\"\n")).collect();
+    let columns: Vec<_> = columns.iter().map(|column| format!("[[column]]\n{column}\ndescription = \"d\"\n")).collect();
+    let columns = columns.concat();
     let toml = format!(
         "title = \"t\"\ndescription = \"d\"\nowner = \"o\"\nkind = \"sql\"\nreads = []\nkey = [{key}]\n{columns}"
     );
@@ -67,10 +68,7 @@ fn another_shape_is_told_in_words() {
         &[("day", Date32), ("users", Int64), ("org_id", Utf8)],
         &["the order is day, users, org_id, declared is day, org_id, users"],
     );
-    check_shape(
-        &[("day", Date32), ("org_id", Utf8), ("users", Int64), ("day", Date32)],
-        &["column `day` comes twice"],
-    );
+    check_shape(&[("day", Date32), ("org_id", Utf8), ("users", Int64), ("day", Date32)], &["column `day` comes twice"]);
 }
 
 type Row = (Option<i32>, Option<&'static str>, Option<i64>);

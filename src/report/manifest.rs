@@ -93,7 +93,8 @@ impl Head {
         from: Option<Day>,
         definitions: String,
     ) -> Result<Self> {
-        let versions = snapshot.tables.iter().filter_map(|(table, files)| Some((table.name().to_owned(), files.version?)));
+        let versions =
+            snapshot.tables.iter().filter_map(|(table, files)| Some((table.name().to_owned(), files.version?)));
         Ok(Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -91,8 +91,7 @@ impl World {
     }
 
     fn head(&self, store: i64) -> Head {
-        let snapshot =
-            Snapshot { tables: BTreeMap::new(), last_batch: 0, rollups_from: None, rollups_who: None };
+        let snapshot = Snapshot { tables: BTreeMap::new(), last_batch: 0, rollups_from: None, rollups_who: None };
         let hash = self.catalog.hash(self.catalog.queries());
         let range = parse_day("2026-02-01").zip(parse_day("2026-03-01"));
         let mut head = Head::new(&Settings::default(), &snapshot, range, None, hash).expect("a head");
@@ -134,7 +133,8 @@ fn a_table_becomes_csv() {
     let world = World::new();
     let bytes = |table: &TableFiles, from: Option<&str>| {
         let mut bytes = Vec::new();
-        let rows = write_csv(world.query("one"), csv::rows_of(table), from.and_then(parse_day), &mut bytes).expect("CSV");
+        let rows =
+            write_csv(world.query("one"), csv::rows_of(table), from.and_then(parse_day), &mut bytes).expect("CSV");
         (rows, String::from_utf8(bytes).expect("UTF-8"))
     };
     let header = "day,org,users,is_complete,stickiness,usage_seconds,cost\n";
