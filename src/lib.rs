@@ -8,6 +8,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod frames;
+pub mod generate;
 pub mod golden;
 pub mod ingest;
 pub mod metrics;

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::generate::{self, Plan};
 use crate::ingest::Input;
+use crate::period::date_of_day;
 use crate::pipeline::{self, RunOrder};
 use crate::settings::Settings;
 
@@ -22,6 +23,13 @@ pub(super) struct Demo {
     /// Where logs, store and reports go; it can be deleted at any time
     #[arg(long, value_name = "DIR", default_value = "orgpulse-demo")]
     folder: PathBuf,
+}
+
+// Six in the morning (UTC) two days after the last one: all of the demo's days are over in every zone.
+fn morning_after(plan: &Plan) -> Result<DateTime<Utc>> {
+    let day = date_of_day(plan.first_day.saturating_add_unsigned(plan.days + 1));
+    let morning = day.and_hms_opt(6, 0, 0).ok_or_else(|| Error::Internal("there is no such morning".into()))?;
+    Ok(morning.and_utc())
 }
 
 // Marks a folder as a demo's, so that no other folder is ever written into.
@@ -38,25 +46,14 @@ impl Demo {
         let path = self.folder.join("orgpulse.toml");
         self.claim_folder(&path)?;
 
-        let bar = terminal.bar("making", 0);
-        let made = generate::generate(&plan, &self.folder, &|done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        })?;
-        bar.finish_and_clear();
-        terminal.say(format!(
-            "made {} events of {} organisations over {} days: {} of logs in {}",
-            grouped(made.events),
-            grouped(plan.orgs.into()),
-            plan.days,
-            size(made.bytes),
-            self.folder.join("logs").display()
-        ));
-
+        self.make_logs(&plan, terminal)?;
         let mut settings = Settings::read(&path)?;
         settings.engine = given.engine;
         // The made-up platform ends on a fixed day, and its clock stands still on the morning after.
-        let now = now.unwrap_or(plan.morning_after());
+        let now = match now {
+            Some(now) => now,
+            None => morning_after(&plan)?,
+        };
         let logs = Input::Path(self.folder.join("logs").to_string_lossy().into_owned());
         let ingested = super::ingest::ingest_with_bar(&settings, &[logs], now, terminal).await?;
         if ingested.batch.is_some() {
@@ -112,6 +109,29 @@ account_lists = \"account_lists.csv\"
             Plan::demo().time_zone.name()
         );
         std::fs::write(settings, text).map_err(|e| Error::path("write", settings, e))
+    }
+
+    // A second demo in the same folder finds its logs; they are the same bytes.
+    fn make_logs(&self, plan: &Plan, terminal: &Terminal) -> Result<()> {
+        let logs = self.folder.join("logs");
+        if std::fs::read_dir(&logs).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Ok(());
+        }
+        let bar = terminal.bar("making", 0);
+        let made = generate::generate(plan, &self.folder, &|done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        terminal.say(format!(
+            "made {} records of {} organisations over {} days: {} of logs in {}",
+            grouped(made.records),
+            grouped(made.orgs),
+            plan.days,
+            size(made.bytes),
+            logs.display()
+        ));
+        Ok(())
     }
 
     fn next_steps(&self, settings: &Path) -> String {

@@ -80,6 +80,7 @@ impl Generate {
             format: self.format.unwrap_or(demo.format),
             compression: self.compression,
             dirt: !self.clean,
+            days_per_file: demo.days_per_file,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::DateTime;
 use datafusion::scalar::ScalarValue;
