@@ -38,9 +38,7 @@ pub(super) fn run(batches: &[RecordBatch], frame: Frame) -> Result<RecordBatch> 
         for window in windows(frame) {
             let calendar = Calendar::new(window.grain, frame);
             let moves = moves(&visits, &calendar, window.reach)?;
-            rows.extend(
-                periods(entity, &window, &calendar, &moves, frame).filter(|row| frame.asks_for(row.period_start)),
-            );
+            rows.extend(periods(entity, &window, &calendar, &moves, frame));
         }
     }
     batch(&rows)

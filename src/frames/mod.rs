@@ -21,18 +21,8 @@ pub struct Frame {
     pub first_day: Day,
     /// The last observed day, cut at the report day.
     pub as_of: Day,
-    /// Rows of periods that begin before this day are left out of the result (never out of the history). A day up to
-    /// `first_day` asks for the whole range, with the week and month that began before it.
-    pub from: Day,
     /// The day on which a week begins.
     pub week_start: WeekStart,
-}
-
-impl Frame {
-    /// Whether a period with this first day was asked for.
-    fn asks_for(self, period_start: Day) -> bool {
-        self.from <= self.first_day || period_start >= self.from
-    }
 }
 
 /// The names of the jobs that `[job] name` may say.
@@ -136,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_missing_table_is_a_definition_error() {
-        let frame = Frame { first_day: 0, as_of: 9, from: 0, week_start: WeekStart::Monday };
+        let frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
         let error = run(&job(&[("name", "growth_accounting")]), &BTreeMap::new(), frame).expect_err("no table");
         assert!(matches!(error, Error::Definition(_)), "{error:?}");
     }

@@ -44,9 +44,7 @@ pub(super) fn run(batches: &[RecordBatch], entity: &str, frame: Frame) -> Result
     for (grain, limit) in [(Grain::Day, 30), (Grain::Month, 12), (Grain::Week(frame.week_start), 26)] {
         let calendar = Calendar::new(grain, frame);
         for (cohort, ages) in cohorts(&visits, &calendar, limit)? {
-            if frame.asks_for(grain.first_day(cohort)) {
-                rows.extend(cells(&calendar, cohort, &ages, limit, frame.as_of));
-            }
+            rows.extend(cells(&calendar, cohort, &ages, limit, frame.as_of));
         }
     }
     batch(&rows)

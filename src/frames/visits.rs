@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use crate::period::{Day, WeekStart};
 
-    const FRAME: Frame = Frame { first_day: 100, as_of: 140, from: 100, week_start: WeekStart::Monday };
+    const FRAME: Frame = Frame { first_day: 100, as_of: 140, week_start: WeekStart::Monday };
 
     fn table(rows: &[(&str, &str, Day)]) -> RecordBatch {
         let columns: Vec<(&str, ArrayRef)> = vec![

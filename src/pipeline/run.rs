@@ -162,7 +162,7 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Opti
     for table in dimensions::write_tables(settings, range, work.path())? {
         engine.register(&table)?;
     }
-    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, from: first_day, week_start: settings.report.week_start });
+    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start: settings.report.week_start });
     Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, note, work })
 }
 
