@@ -29,10 +29,11 @@ type Folder<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a [(&'a str, &'a str
 fn catalog(folders: &[Folder]) -> (TempDir, Catalog) {
     let root = tempfile::tempdir().expect("a folder");
     for (path, reads, key, columns, sql) in folders {
-        let columns: String = columns
+        let columns = columns
             .iter()
             .map(|(name, kind)| format!("[[column]]\nname = \"{name}\"\ntype = \"{kind}\"\ndescription = \"d\"\n"))
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         let toml = format!(
             "title = \"t\"\ndescription = \"d\"\nowner = \"o\"\nkind = \"sql\"\nreads = {reads:?}\nkey = {key:?}\n{columns}"
         );
@@ -73,7 +74,12 @@ fn orgs(folder: &Path) -> TableFiles {
 const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
 
 /// Computes the wanted queries over `orgs`, and then asks the engine.
-fn run(folders: &[Folder], wanted: &[&str], frame: Option<Frame>, ask: &str) -> Result<(Vec<Computed>, Vec<RecordBatch>)> {
+fn run(
+    folders: &[Folder],
+    wanted: &[&str],
+    frame: Option<Frame>,
+    ask: &str,
+) -> Result<(Vec<Computed>, Vec<RecordBatch>)> {
     let (_root, catalog) = catalog(folders);
     let work = tempfile::tempdir().expect("a folder");
     // One thread for async work, as a stricter test of who waits for whom.
@@ -109,7 +115,10 @@ const BUSY: Folder = (
 fn a_metric_reads_the_state_that_was_computed_before_it() {
     let ask = "SELECT orgs, cast(share AS varchar) || ' ' || cast(spent AS varchar) || ' ' || name AS words FROM busy";
     let (computed, answer) = run(&[BUSY, DAYS], &["busy"], Some(FRAME), ask).expect("a result");
-    assert_eq!(computed.iter().map(|c| (c.name.as_str(), c.rows)).collect::<Vec<_>>(), [("registered", 2), ("busy", 1)]);
+    assert_eq!(
+        computed.iter().map(|c| (c.name.as_str(), c.rows)).collect::<Vec<_>>(),
+        [("registered", 2), ("busy", 1)]
+    );
     assert_eq!(computed[1].table.sort_key, ["day"]);
     let answer = arrow::compute::concat_batches(&answer[0].schema(), &answer).expect("one batch");
     assert_eq!(answer.column(0).as_primitive::<Int64Type>().values(), &[2]);
@@ -139,7 +148,8 @@ fn check_refused(key: &[&str], columns: &[(&str, &str)], sql: &str, exit_code: u
 #[test]
 fn a_query_that_does_not_hold_its_word_is_refused() {
     let columns: &[(&str, &str)] = &[("org_id", "text"), ("day", "date")];
-    let check = |sql: &str, exit_code: u8, expected: &[&str]| check_refused(&["org_id"], columns, sql, exit_code, expected);
+    let check =
+        |sql: &str, exit_code: u8, expected: &[&str]| check_refused(&["org_id"], columns, sql, exit_code, expected);
     check("SELECT org_id FROM orgs ORDER BY 1", 4, &["metrics/m", "column `day` (date) is missing"]);
     check("SELECT org_id, 1 AS day FROM orgs ORDER BY 1", 4, &["metrics/m", "column `day` is Int64, declared is date"]);
     check("SELECT org, registered_on AS day FROM orgs", 4, &["metrics/m", "org"]);
@@ -148,6 +158,7 @@ fn a_query_that_does_not_hold_its_word_is_refused() {
     check(shown, 3, &["metrics/m", "org_id=`b`", "out of order"]);
     let twice = "SELECT 'x' AS org_id, registered_on AS day FROM orgs ORDER BY org_id";
     check(twice, 3, &["metrics/m", "org_id=`x`", "comes twice"]);
-    let empty = "SELECT org_id, CASE WHEN org_id = 'b' THEN NULL ELSE registered_on END AS day FROM orgs ORDER BY org_id";
+    let empty =
+        "SELECT org_id, CASE WHEN org_id = 'b' THEN NULL ELSE registered_on END AS day FROM orgs ORDER BY org_id";
     check(empty, 3, &["metrics/m", "column `day` has no value", "org_id=`b`"]);
 }

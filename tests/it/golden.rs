@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
 
 use orgpulse::catalog::Catalog;
 use orgpulse::engine::Engine;
@@ -17,9 +19,20 @@ fn check(catalog: &Catalog, name: Option<&str>, accept: bool) -> Vec<CaseResult>
     })
 }
 
+// A case mostly waits for the disk, so several go at once, each thread with an engine of its own.
+const THREADS: usize = 4;
+
 #[test]
 fn every_case_holds() {
-    let results = check(&Catalog::read(None).expect("a catalog"), None, false);
+    let catalog = Catalog::read(None).expect("a catalog");
+    let with_cases = catalog.queries().filter(|query| !query.cases.is_empty());
+    let names: Mutex<Vec<&str>> = Mutex::new(with_cases.map(|query| query.name.as_str()).collect());
+    let next = || names.lock().expect("no thread panicked").pop();
+    let work = || std::iter::from_fn(next).flat_map(|name| check(&catalog, Some(name), false)).collect::<Vec<_>>();
+    let results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("an answer")).collect()
+    });
     let failed: Vec<_> = results
         .iter()
         .filter_map(|result| Some(format!("{}/{}: {}", result.query, result.case, result.failure.as_ref()?)))
@@ -112,7 +125,10 @@ fn several_logs_are_batches_in_the_order_of_their_numbers() {
     let second = "event_id,ts,user_id,app_id\ne,2026-03-01T11:00:00Z,,a\n";
     let expect = "day,events\n2026-03-01,1\n";
     let case = "why = \"x\"";
-    check_case(&[("case.toml", case), ("events.2.jsonl", first), ("events.10.csv", second), ("expect.csv", expect)], None);
+    check_case(
+        &[("case.toml", case), ("events.2.jsonl", first), ("events.10.csv", second), ("expect.csv", expect)],
+        None,
+    );
     let other_way = [("case.toml", case), ("events.11.jsonl", first), ("events.10.csv", second)];
     check_case(&[other_way.as_slice(), &[("expect.csv", "day,events\n")]].concat(), None);
 }
@@ -144,4 +160,75 @@ fn a_case_that_gives_nothing_fails_also_when_accepting() {
     let results = check(&Catalog::of(root.path()).expect("a catalog"), None, true);
     assert!(results[0].failure.is_some() && !results[0].accepted, "{results:?}");
     assert!(!root.path().join("metrics/day_events/cases/one/expect.csv").exists());
+}
+
+/// The failure of the one case of a query that is no metric, over `EVENTS`.
+fn check_table(
+    folder: &str,
+    reads: &str,
+    key: &str,
+    columns: &[(&str, &str)],
+    sql: &str,
+    expect: &str,
+) -> Option<String> {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join(folder);
+    fs::create_dir_all(folder.join("cases/one")).expect("a folder");
+    let columns = columns
+        .iter()
+        .map(|(name, kind)| format!("[[column]]\nname = \"{name}\"\ntype = \"{kind}\"\ndescription = \"d\"\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let toml = format!(
+        "title = \"t\"\ndescription = \"d\"\nowner = \"o\"\nkind = \"sql\"\nreads = [{reads}]\nkey = [{key}]\n{columns}"
+    );
+    for (name, text) in [
+        ("query.toml", toml.as_str()),
+        ("query.sql", sql),
+        ("cases/one/case.toml", "why = \"x\""),
+        ("cases/one/events.csv", EVENTS),
+        ("cases/one/expect.csv", expect),
+    ] {
+        fs::write(folder.join(name), text).expect("a file");
+    }
+    let mut results = check(&Catalog::of(root.path()).expect("a catalog"), None, false);
+    assert_eq!(results.len(), 1);
+    results.pop().and_then(|result| result.failure)
+}
+
+#[test]
+fn a_state_has_cases_too() {
+    let run = |expect: &str| {
+        let columns = [("user_id", "text"), ("days", "integer")];
+        let sql = "SELECT user_id, count(*) AS days FROM user_day GROUP BY user_id ORDER BY user_id";
+        check_table("states/user_days", "\"user_day\"", "\"user_id\"", &columns, sql, expect)
+    };
+    assert_eq!(run("user_id,days\nu1,2\nu2,1\n"), None);
+    assert_eq!(run("user_id,days\nu1,2\n").as_deref(), Some("@ line 1\n user_id,days\n u1,2\n+u2,1"));
+}
+
+#[test]
+fn a_rollup_is_what_its_sql_gives_and_what_was_sealed() {
+    let run = |counted: &str| {
+        let columns = [
+            ("day", "date"),
+            ("org_id", "text"),
+            ("user_id", "text"),
+            ("events", "integer"),
+            ("human_events", "integer"),
+            ("usage_ms", "integer"),
+        ];
+        let sql = format!(
+            "SELECT day, org_id, user_id, count(*) AS events, {counted} AS human_events, sum(duration_ms) AS usage_ms
+             FROM events WHERE user_id <> '' GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id"
+        );
+        let expect = "day,org_id,user_id,events,human_events,usage_ms\n\
+                      2026-03-01,,u1,1,1,0\n2026-03-01,,u2,1,1,0\n2026-03-03,,u1,2,2,0\n";
+        let key = "\"day\", \"org_id\", \"user_id\"";
+        check_table("rollups/user_day", "\"events\"", key, &columns, &sql, expect)
+    };
+    assert_eq!(run("count(*)"), None);
+    let failure = run("count(*) - 1").expect("another rule than that of sealing");
+    assert!(failure.contains("what was sealed (+)"), "{failure}");
+    assert!(failure.contains("\n-2026-03-03,,u1,2,1,0\n") && failure.contains("\n+2026-03-03,,u1,2,2,0"), "{failure}");
 }
