@@ -5,6 +5,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod frames;
+pub mod generate;
 pub mod ingest;
 pub mod period;
 pub mod seal;
