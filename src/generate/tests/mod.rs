@@ -135,6 +135,18 @@ fn progress_ends_at_the_total() {
     assert_eq!(most.into_inner(), 3);
 }
 
+#[test]
+fn the_sample_is_small_and_shows_every_level_and_reason() {
+    let plan = Plan::sample();
+    let (_keep, made) = make(&plan, 2);
+    let log = check_announced(&plan, &made);
+    assert!(made.bytes < 1_000_000, "{}", made.bytes);
+    assert_eq!((made.rejects.len(), made.files.len()), (10, 5));
+    assert!(made.late > 0 && made.duplicates > 0);
+    check_levels(&plan, &log, &dimension(&made.dimensions, "apps.csv"), 1);
+    check_dag(&plan, &log, 3, 1);
+}
+
 // One landscape is large enough for all phenomena; it is made once for all of these checks.
 #[test]
 fn a_landscape_shows_what_the_dictionary_measures() {
@@ -145,8 +157,8 @@ fn a_landscape_shows_what_the_dictionary_measures() {
     let users = dimension(&made.dimensions, "users.csv");
     let apps = dimension(&made.dimensions, "apps.csv");
     check_rhythm(&plan, &log);
-    check_dag(&plan, &log);
-    check_levels(&plan, &log, &apps);
+    check_dag(&plan, &log, 30, 50);
+    check_levels(&plan, &log, &apps, 5);
     check_people(&plan, &log, &users);
     check_unknown_ids(&log, &orgs, &users, &apps);
     check_rooms(&log);
@@ -174,14 +186,15 @@ fn check_rhythm(plan: &Plan, log: &Log) {
     }
     assert_eq!(active.len(), plan.days as usize, "somebody is there every day");
     let mean = |days: &dyn Fn(i32) -> bool| {
-        let of: Vec<usize> = active.iter().filter(|(d, _)| days((**d + 3).rem_euclid(7))).map(|(_, u)| u.len()).collect();
+        let of: Vec<usize> =
+            active.iter().filter(|(d, _)| days((**d + 3).rem_euclid(7))).map(|(_, u)| u.len()).collect();
         of.iter().sum::<usize>() / of.len()
     };
     let (weekday, weekend) = (mean(&|d| d < 5), mean(&|d| d >= 5));
     assert!(weekend * 100 > weekday * 10 && weekend * 100 < weekday * 60, "{weekend} of {weekday}");
 }
 
-fn check_dag(plan: &Plan, log: &Log) {
+fn check_dag(plan: &Plan, log: &Log, daily: u32, misses: u32) {
     let mut usage: BTreeMap<(Day, &str), BTreeMap<&str, i64>> = BTreeMap::new();
     for (day, record) in log.events.iter().filter(|(_, record)| is_human(record) && !record.org.is_empty()) {
         *usage.entry((*day, &record.org)).or_default().entry(&record.app).or_default() += record.duration_ms;
@@ -195,11 +208,11 @@ fn check_dag(plan: &Plan, log: &Log) {
         misses_b += u32::from(total >= 600_000 && over == 2);
         exact += u32::from(total == 600_000 || apps.values().any(|ms| *ms == 60_000));
     }
-    assert!(dag / plan.days >= 30, "{dag} organisation-days");
-    assert!(misses_a > 50 && misses_b > 50 && exact > 50, "{misses_a} {misses_b} {exact}");
+    assert!(dag / plan.days >= daily, "{dag} organisation-days");
+    assert!(misses_a > misses && misses_b > misses && exact > misses, "{misses_a} {misses_b} {exact}");
 }
 
-fn check_levels(plan: &Plan, log: &Log, apps: &[BTreeMap<String, String>]) {
+fn check_levels(plan: &Plan, log: &Log, apps: &[BTreeMap<String, String>], at_least: u32) {
     let first_row: HashMap<&str, &BTreeMap<String, String>> =
         apps.iter().rev().map(|row| (row["app_id"].as_str(), row)).collect();
     let last = plan.first_day + plan.days.cast_signed() - 1;
@@ -230,7 +243,7 @@ fn check_levels(plan: &Plan, log: &Log, apps: &[BTreeMap<String, String>]) {
         let rules = [count[0] > 0, count[1] > 0, count[2] >= 8, count[3..6].iter().all(|n| *n >= 4), count[6] >= 2];
         levels[rules.iter().take_while(|holds| **holds).count()] += 1;
     }
-    assert!(levels[1..].iter().all(|orgs| *orgs >= 5), "{levels:?}");
+    assert!(levels[1..].iter().all(|orgs| *orgs >= at_least), "{levels:?}");
     assert!(days.values().any(|sets| (4..8).contains(&sets[2].len())), "just short of connected");
     let pushed: HashSet<&str> = log.events.iter().map(|(_, record)| record.org.as_str()).collect();
     assert!(pushed.len() > days.len(), "organisations that are seen only");
@@ -251,9 +264,8 @@ fn check_people(plan: &Plan, log: &Log, users: &[BTreeMap<String, String>]) {
     assert!(days_of.values().any(gap), "resurrected");
     assert!(days_of.values().filter(|days| days.last().is_some_and(|day| *day < last - 28)).count() > 20, "churned");
     let new = days_of.values().filter(|days| days.first().is_some_and(|d| (7..=27).contains(&(d - plan.first_day))));
-    let week_4 = |days: &BTreeSet<Day>| {
-        days.first().is_some_and(|first| days.range(first + 28..first + 35).next().is_some())
-    };
+    let week_4 =
+        |days: &BTreeSet<Day>| days.first().is_some_and(|first| days.range(first + 28..first + 35).next().is_some());
     let (cohort, kept) = new.fold((0, 0), |(cohort, kept), days| (cohort + 1, kept + u32::from(week_4(days))));
     assert!((20..=80).contains(&(kept * 100 / cohort)), "week 4: {kept} of {cohort}");
     let checked_in = log.events.iter().filter(|(_, record)| record.action == "check_in");

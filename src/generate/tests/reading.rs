@@ -104,11 +104,12 @@ fn records(path: &Path) -> (Vec<Verdict>, u64) {
         return (parquet_rows(path), 0);
     }
     let mut bytes = fs::read(path).expect("a log file");
-    if name.ends_with(".gz") {
+    let ends_with = |extension: &str| path.extension().is_some_and(|found| found == extension);
+    if ends_with("gz") {
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).expect("gzip");
         bytes = plain;
-    } else if name.ends_with(".zst") {
+    } else if ends_with("zst") {
         bytes = zstd::decode_all(bytes.as_slice()).expect("zstd");
     }
     let lines: Vec<&[u8]> = bytes.strip_suffix(b"\n").expect("a last newline").split(|b| *b == b'\n').collect();
@@ -131,7 +132,7 @@ fn csv_record(line: &str) -> Verdict {
     let &[id, ts, user, org, app, action, duration, room, _client] = fields.as_slice() else {
         return Err(Reason::BadRecord);
     };
-    let ts_us = instant(ts, app)?;
+    let ts_us = instant(ts)?;
     let duration_ms = if duration.is_empty() { 0 } else { duration.parse().unwrap_or(-1) };
     Ok(record([id, user, org, app, action, room], ts_us, duration_ms))
 }
@@ -147,7 +148,7 @@ fn json_record(line: &str) -> Verdict {
     let fields = ["event_id", "user_id", "org_id", "app_id", "action", "concurrent_id"].map(text);
     let [id, user, org, app, action, room] = fields;
     let (id, user, org, app, action, room) = (id?, user?, org?, app?, action?, room?);
-    let ts_us = instant(&text("ts")?, &app)?;
+    let ts_us = instant(&text("ts")?)?;
     let duration_ms = match (object.get("duration_ms"), object.get("duration_s")) {
         (Some(ms), _) => ms.as_i64().unwrap_or(-1),
         (None, Some(seconds)) => thousandths(&seconds.to_string()),
@@ -162,8 +163,7 @@ fn thousandths(seconds: &str) -> i64 {
     format!("{whole}{part:0<3}").parse().expect("seconds with at most three decimals")
 }
 
-// The order of reasons: a missing app is looked for only where there is an instant.
-fn instant(ts: &str, _app: &str) -> Result<i64, Reason> {
+fn instant(ts: &str) -> Result<i64, Reason> {
     if ts.is_empty() {
         return Err(Reason::MissingTs);
     }
