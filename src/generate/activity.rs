@@ -5,7 +5,7 @@ use super::apps::{
     self, App, BASIC, CALLS, CATALOGUE, CHAT, CHECKIN, CLASSROOM, CRM, DECISIONS, DIRECTORY, ERP, FLOWS, HOMEWORK,
     MEET, OWN, SYSTEMS, UNUSUAL, WEBHOOK, WEBINAR, WORK,
 };
-use super::landscape::{Landscape, NEAR_MISS, NONE, Org, Style};
+use super::landscape::{Landscape, NEAR_MISS, NONE, Org, Style, UNLISTED_APP_USER};
 use super::people::{User, day_key};
 use super::random::{Random, Topic};
 use super::rhythm::Date;
@@ -262,8 +262,9 @@ fn app_list(seed: u64, org: &Org, level: u8) -> Vec<App> {
     }
     let works = random.between(2, 4 + breadth).min(10);
     let drawn: [App; 10] = std::array::from_fn(|_| random.pick_early(&WORK));
-    let unusual = random.pick(&UNUSUAL);
-    let has_unusual = random.chance(60);
+    let drawn_unusual = random.pick(&UNUSUAL);
+    let has_unusual = random.chance(60) || org.number == UNLISTED_APP_USER;
+    let unusual = if org.number == UNLISTED_APP_USER { UNUSUAL[4] } else { drawn_unusual };
     if level >= 2 {
         let works = if org.style == Style::TwoApps { 1 } else { works as usize };
         list.extend(&drawn[..works]);

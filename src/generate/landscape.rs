@@ -117,6 +117,8 @@ const SET_PLACES: [(u32, u64); 9] = [
 const SET_TARGETS: [u8; 8] = [5, 5, 4, 3, 2, 2, 1, 2];
 /// The organisation that surely stops just short of being connected.
 pub(super) const NEAR_MISS: u32 = 4;
+/// The organisation that surely uses an app that the apps file lacks.
+pub(super) const UNLISTED_APP_USER: u32 = 3;
 
 impl Landscape {
     /// Lays out a plan's organisations. Error-free: a plan is checked before.

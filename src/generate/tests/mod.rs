@@ -145,6 +145,8 @@ fn the_sample_is_small_and_shows_every_level_and_reason() {
     assert!(made.late > 0 && made.duplicates > 0);
     check_levels(&plan, &log, &dimension(&made.dimensions, "apps.csv"), 1);
     check_dag(&plan, &log, 3, 1);
+    let [orgs, users, apps] = ["orgs.csv", "users.csv", "apps.csv"].map(|name| dimension(&made.dimensions, name));
+    check_unknown_ids(&log, &orgs, &users, &apps);
 }
 
 // One landscape is large enough for all phenomena; it is made once for all of these checks.
