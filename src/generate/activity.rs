@@ -5,7 +5,7 @@ use super::apps::{
     self, App, BASIC, CALLS, CATALOGUE, CHAT, CHECKIN, CLASSROOM, CRM, DECISIONS, DIRECTORY, ERP, FLOWS, HOMEWORK,
     MEET, OWN, SYSTEMS, UNUSUAL, WEBHOOK, WEBINAR, WORK,
 };
-use super::landscape::{Landscape, NONE, Org, Style};
+use super::landscape::{Landscape, NEAR_MISS, NONE, Org, Style, UNLISTED_APP_USER};
 use super::people::{User, day_key};
 use super::random::{Random, Topic};
 use super::rhythm::Date;
@@ -85,7 +85,7 @@ impl<'a> Desk<'a> {
     pub(super) fn new(landscape: &'a Landscape, org: &'a Org, date: &'a Date, day: i32) -> Self {
         // Most organisations stand in the zone that the platform reports in.
         let shift = match org.region {
-            _ if org.number % 5 != 0 || org.is_personal() => 0,
+            _ if !org.number.is_multiple_of(5) || org.is_personal() => 0,
             2 => 15 * 60,
             1 => 6 * 60,
             4 => 10 * 60,
@@ -98,13 +98,13 @@ impl<'a> Desk<'a> {
     pub(super) fn user_day(&self, user: &User, events: &mut Vec<Event>) {
         let mut log = Log { desk: self, user: Some(user), number: 0, events };
         let random = &mut Random::keyed(self.landscape.seed, Topic::UserDay, u64::from(user.number), day_key(self.day));
-        if user.checks_in(self.day) && !user.campaign.is_none_or(|c| c >= self.landscape.campaigns.len()) {
+        if user.checks_in(self.day) && user.campaign.is_some_and(|c| c < self.landscape.campaigns.len()) {
             log.push(random.between(420, 600) * MINUTE_MS + random.below(MINUTE_MS), CHECKIN, "check_in", 0, 0);
         }
         if !self.org.is_personal() {
             self.meetings(user, random, &mut log);
         }
-        let is_owl = user.taste % 29 == 0;
+        let is_owl = user.taste.is_multiple_of(29);
         let begins = 440 + u32::try_from(user.taste >> 8 & 0x7F).unwrap_or(0);
         for _ in 0..=random.below(2 * user.load) {
             let evening = is_owl || self.org.is_personal() || random.chance(70);
@@ -138,10 +138,10 @@ impl<'a> Desk<'a> {
         let level = org.level(self.day);
         let random = &mut Random::keyed(self.landscape.seed, Topic::Machines, u64::from(org.number), day_key(self.day));
         let traits = Random::keyed(self.landscape.seed, Topic::Apps, u64::from(org.number), 1).bits();
-        let size = 1 + org.seats.min(300) / 20;
+        let size = 1 + org.seats.min(160) / 8;
         let is_workday = self.date.is_workday(org.region);
         // A trait of an eighth of the organisations: they stop just short of the next level.
-        let is_near_miss = traits % 8 == 0;
+        let is_near_miss = traits.is_multiple_of(8) || org.number == NEAR_MISS;
         let mut run = |app: App, per_mille: u32, most: u32, random: &mut Random| {
             if random.chance(per_mille) {
                 let mut log = Log { desk: self, user: None, number: app * 64, events: &mut *events };
@@ -154,7 +154,7 @@ impl<'a> Desk<'a> {
         let systems = SYSTEMS[usize::from(org.industry)];
         let industry_system = systems[0];
         match level {
-            0 | 1 => return,
+            0 | 1 => {}
             2 => {
                 run(WEBHOOK, if traits % 5 == 1 { 500 } else { 0 }, 2, random);
                 run(industry_system, if is_near_miss { 190 } else { 0 }, 1, random);
@@ -197,13 +197,13 @@ impl<'a> Desk<'a> {
             let length = team_day.between(18, 70) * MINUTE_MS;
             let app = if is_school { CLASSROOM } else { team_day.pick(&[MEET, MEET, CALLS]) };
             let room = team_day.bits() >> 16 | 1;
-            if takes_place && org.seats > 3 && org.style != Style::TwoApps && random.chance(820) {
+            if takes_place && org.seats > 1 && org.style != Style::TwoApps && random.chance(820) {
                 let late = random.below(4 * MINUTE_MS);
                 log.push(begin + late, app, "attend", length - late - random.below(5 * MINUTE_MS), room);
             }
         }
         let is_town_hall = u32::from(self.date.weekday) == org.number % 5;
-        if is_town_hall && is_workday && org.seats >= 60 && random.chance(350) {
+        if is_town_hall && is_workday && org.seats >= 25 && random.chance(350) {
             let key = u64::from(org.number) << 24 | 0xFF_FFFF;
             let town_hall = &mut Random::keyed(self.landscape.seed, Topic::Meeting, key, day_key(self.day));
             let (begin, room) = (town_hall.between(18, 32) * 30 * MINUTE_MS, town_hall.bits() >> 16 | 1);
@@ -227,7 +227,7 @@ impl<'a> Desk<'a> {
 
     fn duration_ms(&self, random: &mut Random) -> u32 {
         match self.org.style {
-            Style::Light => 30_000 * random.pick(&[1, 1, 2, 2, 2, 3, 4]),
+            Style::Light => 30_000 * random.pick(&[1, 1, 1, 2, 2, 3]),
             _ if random.chance(60) => 0,
             _ => 4_000 + random.below(1000) * random.below(1000) * 9 / 10,
         }
@@ -251,8 +251,8 @@ fn app_list(seed: u64, org: &Org, level: u8) -> Vec<App> {
     let breadth = org.seats.ilog2().min(8);
     let mut list = Vec::with_capacity(24);
     list.push(if random.chance(930) { CHAT } else { random.pick(&BASIC) });
-    for _ in 0..=random.between(1, 2 + breadth / 2) {
-        list.push(random.pick(&BASIC));
+    for _ in 0..random.between(1, 3 + breadth / 2) {
+        list.push(random.pick_early(&BASIC));
     }
     if org.style == Style::TwoApps {
         list.truncate(2);
@@ -260,10 +260,11 @@ fn app_list(seed: u64, org: &Org, level: u8) -> Vec<App> {
     if org.industry == EDUCATION && level >= 2 {
         list.push(HOMEWORK);
     }
-    let works = random.between(1, 2 + breadth);
-    let drawn: [App; 10] = std::array::from_fn(|_| random.pick(&WORK[..]));
-    let unusual = random.pick(&UNUSUAL);
-    let has_unusual = random.chance(60);
+    let works = random.between(2, 4 + breadth).min(10);
+    let drawn: [App; 10] = std::array::from_fn(|_| random.pick_early(&WORK));
+    let drawn_unusual = random.pick(&UNUSUAL);
+    let has_unusual = random.chance(60) || org.number == UNLISTED_APP_USER;
+    let unusual = if org.number == UNLISTED_APP_USER { UNUSUAL[4] } else { drawn_unusual };
     if level >= 2 {
         let works = if org.style == Style::TwoApps { 1 } else { works as usize };
         list.extend(&drawn[..works]);

@@ -102,10 +102,10 @@ pub(super) const CRM: App = 38;
 pub(super) const WEBHOOK: App = 51;
 pub(super) const DIRECTORY: App = 52;
 
-/// Apps that a level `basic` organisation picks from, beside chat.
-pub(super) const BASIC: [App; 9] = [1, 2, 3, 4, 6, 7, 8, 9, 10];
-/// Apps that a level `workflow` organisation picks from in addition; the rare ones at the end are picked less.
-pub(super) const WORK: [App; 16] = [12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27];
+/// Apps that a level `basic` organisation picks from beside chat, the popular ones first.
+pub(super) const BASIC: [App; 9] = [2, 1, 3, 6, 4, 7, 8, 9, 10];
+/// Apps that a level `workflow` organisation picks from in addition, the popular ones first.
+pub(super) const WORK: [App; 16] = [12, 15, 20, 13, 19, 16, 14, 17, 21, 22, 24, 25, 26, 18, 23, 27];
 /// Apps with a history, and those that the apps file lacks.
 pub(super) const UNUSUAL: [App; 6] = [28, 29, 30, 31, 32, 33];
 /// The production systems of each industry, most common first.

@@ -20,8 +20,8 @@ use super::text::{push_app, push_event_id, push_org, push_room, push_user};
 use super::write::{cannot_write, has_action};
 
 const BATCH_ROWS: usize = 16 << 10;
-// 1999-12-31 and 2199-01-01 in UTC.
-const TOO_OLD_US: i64 = 946_598_400_000_000;
+// 1999-06-30T12:00 and 2199-01-01 in UTC.
+const TOO_OLD_US: i64 = 930_744_000_000_000;
 const FUTURE_US: i64 = 7_226_582_400_000_000;
 
 /// A log of columns.
@@ -114,7 +114,7 @@ impl ParquetLog {
         self.ts.append_option(ts);
         let duration = i64::from(event.duration_ms);
         self.duration.append_option(match broken {
-            Some(Reason::BadDuration) if event.number % 2 == 0 => Some(-5),
+            Some(Reason::BadDuration) if event.number.is_multiple_of(2) => Some(-5),
             Some(Reason::BadDuration) => Some(MAX_DURATION_MS + 1),
             _ => (duration > 0).then_some(duration),
         });

@@ -4,7 +4,7 @@
 //! Days are counted from the plan's first day; earlier ones are negative.
 
 use super::random::{Random, Topic};
-use super::words::EDUCATION;
+use super::words::{EDUCATION, SOFTWARE};
 use super::{Plan, words};
 
 /// No day, no organisation, no user.
@@ -89,20 +89,36 @@ pub(super) const UNLISTED_CAMPAIGN: &str = "partner-referral";
 
 // Headcounts and seats in use at shares of all organisations (in millionths): a long tail, made of straight pieces.
 const SIZES: [(u64, u64, u64); 11] = [
-    (0, 2, 2),
-    (300_000, 10, 4),
-    (550_000, 30, 6),
-    (750_000, 100, 10),
-    (880_000, 420, 18),
-    (950_000, 1_500, 34),
-    (980_000, 4_000, 60),
-    (993_000, 12_000, 120),
-    (998_000, 45_000, 230),
-    (999_500, 160_000, 480),
-    (1_000_000, 1_300_000, 1_600),
+    (0, 2, 1),
+    (300_000, 10, 2),
+    (550_000, 30, 3),
+    (750_000, 100, 5),
+    (880_000, 420, 9),
+    (950_000, 1_500, 15),
+    (980_000, 4_000, 24),
+    (993_000, 12_000, 42),
+    (998_000, 45_000, 80),
+    (999_500, 160_000, 160),
+    (1_000_000, 1_300_000, 480),
 ];
 // Some organisations are set, so that a small landscape has large ones too: (number, place in the tail).
-const SET_PLACES: [(u32, u64); 4] = [(0, 942_000), (1, 993_500), (2, 968_000), (1111, 999_950)];
+const SET_PLACES: [(u32, u64); 9] = [
+    (0, 942_000),
+    (1, 993_500),
+    (2, 968_000),
+    (3, 700_000),
+    (4, 820_000),
+    (5, 600_000),
+    (6, 780_000),
+    (7, 500_000),
+    (1111, 999_950),
+];
+// The first organisations are there from the start to the end, each on another path, so that even a sample shows all.
+const SET_TARGETS: [u8; 8] = [5, 5, 4, 3, 2, 2, 1, 2];
+/// The organisation that surely stops just short of being connected.
+pub(super) const NEAR_MISS: u32 = 4;
+/// The organisation that surely uses an app that the apps file lacks.
+pub(super) const UNLISTED_APP_USER: u32 = 3;
 
 impl Landscape {
     /// Lays out a plan's organisations. Error-free: a plan is checked before.
@@ -131,7 +147,7 @@ impl Landscape {
     /// A day of registering, moved to Monday where nobody signs up on a weekend.
     pub(super) fn off_the_weekend(&self, org: &Org, day: i32) -> i32 {
         let weekday = (self.first_weekday + day % 7).rem_euclid(7);
-        if weekday >= 5 && org.weekend < 450 && day >= 0 && day < NEVER { day + 7 - weekday } else { day }
+        if weekday >= 5 && org.weekend < 450 && (0..NEVER).contains(&day) { day + 7 - weekday } else { day }
     }
 
     /// The day at a share (in thousandths) of the range.
@@ -195,13 +211,15 @@ fn place(seed: u64, number: u32) -> u64 {
     }
     let turn =
         seed.wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    (turn >> 32) * 1_000_000 >> 32
+    ((turn >> 32) * 1_000_000) >> 32
 }
 
 fn org(seed: u64, number: u32, first_user: u32, days: i32, boom: Campaign) -> Org {
     let random = &mut Random::keyed(seed, Topic::Org, u64::from(number), 0);
     let (headcount, seats) = size_at(place(seed, number));
-    let industry = random.pick(&[0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 9, 10, 11]);
+    let own_house = number == 0;
+    let drawn = random.pick(&[0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 9, 10, 11]);
+    let industry = if own_house { SOFTWARE } else { drawn };
     let region = random.pick(&[0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5]);
     let edition = match headcount {
         0..100 => random.pick(&[0, 0, 0, 0, 1]),
@@ -210,15 +228,17 @@ fn org(seed: u64, number: u32, first_user: u32, days: i32, boom: Campaign) -> Or
     };
     let is_large = headcount >= 2000;
     let style = match random.below(100) {
+        _ if matches!(number, 5 | 6) => Style::Light,
+        _ if number == 7 => Style::TwoApps,
         _ if is_large => Style::Usual,
-        0..72 => Style::Usual,
-        72..86 => Style::Light,
+        0..66 => Style::Usual,
+        66..86 => Style::Light,
         _ => Style::TwoApps,
     };
     let weekend = match industry {
         1 | 9 => random.between(500, 800),
         0 | 4 | 6 => random.between(200, 450),
-        _ => random.between(40, 160),
+        _ => random.between(80, 200),
     };
     let (registered, opens, closes) = life(random, number, days, boom, is_large);
     let pause = if !is_large && random.chance(70) {
@@ -227,7 +247,6 @@ fn org(seed: u64, number: u32, first_user: u32, days: i32, boom: Campaign) -> Or
     } else {
         (NEVER, NEVER)
     };
-    let own_house = number == 0;
     let boom_users =
         if own_house || opens == NEVER || !random.chance(450) { 0 } else { random.below(seats * 12 / 10 + 1) };
     let seats = if industry == EDUCATION { seats * 2 } else { seats };
@@ -254,9 +273,9 @@ fn org(seed: u64, number: u32, first_user: u32, days: i32, boom: Campaign) -> Or
     }
 }
 
-// When an organisation signs up, begins and ends. The first three are there from the start to the end.
+// When an organisation signs up, begins and ends.
 fn life(random: &mut Random, number: u32, days: i32, boom: Campaign, is_large: bool) -> (i32, i32, i32) {
-    if number < 3 {
+    if SET_TARGETS.get(number as usize).is_some() {
         return (-700, -690, NEVER);
     }
     let boom_length = boom.end - boom.start + 1;
@@ -287,16 +306,16 @@ fn path(seed: u64, number: u32, opens: i32, days: i32, headcount: u32) -> [(i32,
         30.. => 10,
         _ => 0,
     };
-    let target: u8 = match random.below(1000).saturating_sub(ambition) {
-        _ if number < 2 => 5,
+    let drawn = match random.below(1000).saturating_sub(ambition) {
         0..32 => 5,
         32..75 => 4,
         75..170 => 3,
         170..720 => 2,
         _ => 1,
     };
+    let target = SET_TARGETS.get(number as usize).copied().unwrap_or(drawn);
     let mut path = [(-NEVER, 1), (NEVER, 1), (NEVER, 1), (NEVER, 1)];
-    let is_settled = number < 1 || (opens < 0 && random.chance(550));
+    let is_settled = matches!(number, 0 | 2..8) || (opens < 0 && random.chance(550));
     if is_settled {
         path[0].1 = target;
     } else {
@@ -309,7 +328,7 @@ fn path(seed: u64, number: u32, opens: i32, days: i32, headcount: u32) -> [(i32,
             *step = (day, level);
         }
     }
-    if target >= 3 && number > 2 && random.chance(130) {
+    if target >= 3 && number > 7 && random.chance(130) {
         let fall = days / 3 + random.below_signed(days / 2);
         for step in &mut path {
             if step.0 > fall {
@@ -357,8 +376,8 @@ mod tests {
 
     #[test]
     fn sizes_grow_along_the_tail() {
-        assert_eq!(size_at(0), (2, 2));
-        assert_eq!(size_at(300_000), (10, 4));
+        assert_eq!(size_at(0), (2, 1));
+        assert_eq!(size_at(300_000), (10, 2));
         let sizes: Vec<_> = (0..1000).map(|i| size_at(i * 1000).0).collect();
         assert!(sizes.is_sorted());
         assert!(size_at(999_999).0 > 1_000_000);

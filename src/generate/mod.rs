@@ -92,7 +92,7 @@ pub struct Made {
 
 // Users in one log file; more are split over several files of a day, each small enough to be sorted in memory.
 const USERS_PER_FILE: u32 = 150_000;
-// Days are numbered from the first one in 16 bits of an id's sort order and in `Date`; a century is enough.
+// A century.
 const MOST_DAYS: u32 = 36_525;
 
 impl Plan {
@@ -113,12 +113,12 @@ impl Plan {
         }
     }
 
-    /// A platform that fits into a repository: 60 organisations, 75 days with a change of clocks.
+    /// A platform that fits into a repository: 40 organisations, 75 days with a change of clocks.
     #[must_use]
     pub fn sample() -> Self {
         Self {
             seed: 7,
-            orgs: 60,
+            orgs: 40,
             first_day: parse_day("2025-02-03").unwrap_or_default(),
             days: 75,
             time_zone: Tz::Europe__Berlin,

@@ -56,7 +56,6 @@ impl Random {
     }
 
     /// A number from 0 to `n - 1`; 0 if `n` is 0.
-    #[expect(clippy::cast_possible_truncation, reason = "the product of two 32-bit numbers, shifted by 32")]
     pub(super) fn below(&mut self, n: u32) -> u32 {
         (((self.bits() >> 32) * u64::from(n)) >> 32) as u32
     }
@@ -80,6 +79,12 @@ impl Random {
     pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
         choices[self.below(count) as usize]
+    }
+
+    /// One of the choices, the first ones more often; there must be one.
+    pub(super) fn pick_early<T: Copy>(&mut self, choices: &[T]) -> T {
+        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
+        choices[self.below(count).min(self.below(count)) as usize]
     }
 
     /// A waiting time with about this half-life: doubled octaves with even spread inside, an exponential without `ln`.

@@ -45,12 +45,12 @@ impl Date {
         }
     }
 
-    /// The instant of a time on the wall clock (ms since midnight) in microseconds since the epoch, and the offset from
+    /// The instant of a time on the wall clock (ms) in microseconds since the epoch, and the offset from
     /// UTC in minutes. A time that the clock skips becomes a later one; the instant is always on this day.
-    pub(super) fn instant(&self, local_ms: u32) -> (i64, i16) {
-        let offset = self.offsets[(local_ms / 3_600_000).min(23) as usize];
-        let local_us = i64::from(self.day) * 86_400_000_000 + i64::from(local_ms) * 1000;
-        let us = (local_us - i64::from(offset) * 1_000_000).clamp(self.starts_us, self.ends_us - 1000);
+    pub(super) fn instant(&self, wall_ms: u32) -> (i64, i16) {
+        let offset = self.offsets[(wall_ms / 3_600_000).min(23) as usize];
+        let local = i64::from(self.day) * 86_400_000_000 + i64::from(wall_ms) * 1000;
+        let us = (local - i64::from(offset) * 1_000_000).clamp(self.starts_us, self.ends_us - 1000);
         (us, i16::try_from(offset / 60).unwrap_or(0))
     }
 
@@ -121,14 +121,14 @@ fn is_holiday(region: usize, date: NaiveDate) -> bool {
 
 // The day number of Easter Sunday: the anonymous Gregorian algorithm (Meeus, "Astronomical Algorithms", chapter 8).
 fn easter(year: i32) -> i64 {
-    let (a, b, c) = (year % 19, year / 100, year % 100);
-    let g = (8 * b + 13) / 25;
-    let h = (19 * a + b - b / 4 - g + 15) % 30;
-    let l = (32 + 2 * (b % 4) + 2 * (c / 4) - h - c % 4) % 7;
-    let m = (a + 11 * h + 19 * l) / 433;
-    let n = h + l - 7 * m + 114;
-    let month = u32::try_from(n / 31).unwrap_or(4);
-    let day = u32::try_from(n % 31 + 1).unwrap_or(1);
+    let (golden, century, rest) = (year % 19, year / 100, year % 100);
+    let moon_shift = (8 * century + 13) / 25;
+    let full_moon = (19 * golden + century - century / 4 - moon_shift + 15) % 30;
+    let to_sunday = (32 + 2 * (century % 4) + 2 * (rest / 4) - full_moon - rest % 4) % 7;
+    let exception = (golden + 11 * full_moon + 19 * to_sunday) / 433;
+    let from_march = full_moon + to_sunday - 7 * exception + 114;
+    let month = u32::try_from(from_march / 31).unwrap_or(4);
+    let day = u32::try_from(from_march % 31 + 1).unwrap_or(1);
     NaiveDate::from_ymd_opt(year, month, day).map_or(0, |date| i64::from(day_of_date(date)))
 }
 

@@ -19,6 +19,8 @@ pub(super) const INDUSTRIES: [&str; 12] = [
 ];
 /// The number of the industry that holds classes.
 pub(super) const EDUCATION: u8 = 2;
+/// The number of the industry of the platform itself.
+pub(super) const SOFTWARE: u8 = 3;
 /// Regions, by number.
 pub(super) const REGIONS: [&str; 6] =
     ["East Asia", "Europe", "North America", "South Asia", "Latin America", "Middle East"];

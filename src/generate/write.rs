@@ -67,9 +67,9 @@ impl LogFile {
         match self {
             Self::Text(log) => {
                 if log.is_json {
-                    log.json(event)
+                    log.json(event);
                 } else {
-                    log.csv(event)
+                    log.csv(event);
                 }
                 log.flush(FLUSH_BYTES)
             }
@@ -246,7 +246,7 @@ impl TextLog {
             Reason::MissingApp => record.app = Vec::new(),
             Reason::BadDuration => record.duration = choose(&["-5", "86400001", "soon"]),
             Reason::FutureTs => record.ts = b"2199-01-01T00:00:00.000Z".to_vec(),
-            Reason::TooOld => record.ts = b"1999-12-31T23:59:59.999Z".to_vec(),
+            Reason::TooOld => record.ts = b"1999-06-30T12:00:00.000Z".to_vec(),
             Reason::BadId if variant % 2 == 0 => record.user = vec![b'x'; 257],
             Reason::BadId if self.is_json => record.user.extend_from_slice(b"\\u0007"),
             Reason::BadId => record.user.push(0x07),
