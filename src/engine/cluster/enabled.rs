@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use crate::engine::cluster::codec::Codec;
+use crate::engine::cluster::unions::LiteralBranches;
 use crate::engine::{failure, functions, local};
 use crate::error::{Error, Result};
 use crate::settings::EngineSettings;
@@ -72,6 +73,7 @@ pub(in crate::engine) async fn start(settings: &EngineSettings) -> Result<(Sessi
         .with_default_features()
         .with_config(local::configure(config, settings))
         .with_runtime_env(local::runtime(settings)?)
+        .with_physical_optimizer_rule(Arc::new(LiteralBranches))
         .build();
     // Functions must be known to scheduler and executor, which copy this state, and to the session, whose list
     // Ballista replaces.
