@@ -1,23 +1,42 @@
 //! Sealing days: staged events and the day's sealed ones become one sorted, deduplicated day and its rollups.
 //! It writes files; it does not commit them.
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
+mod day;
+mod dedupe;
+mod large;
+mod merge;
+mod order;
+mod read;
+mod rollup;
+mod rows;
+mod who;
 
+#[cfg(test)]
+mod tests;
+
+pub use who::Who;
+
+use std::collections::BTreeMap;
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use self::day::{DayFiles, DayResult, Place, finish_rollup, roll_up, seal_day};
+use self::large::{Room, seal_large_day};
+use self::read::SealedFile;
+use self::rollup::{ROLLUP_COLUMNS, Rollup};
+use self::rows::{Rows, chunks};
 use crate::error::Result;
-use crate::period::Day;
+use crate::event::Table;
+use crate::period::{Day, format_day};
 use crate::store::{DataFile, RollupFiles, Snapshot, Staging, Store};
 
-/// Who counts: what rollups depend on beside the events.
-#[derive(Debug, Clone, Default)]
-pub struct Who {
-    /// Actions that count for nobody.
-    pub exclude_actions: HashSet<String>,
-    /// Apps that count for nobody.
-    pub exclude_apps: HashSet<String>,
-    /// Users of one's own house.
-    pub internal_users: HashSet<String>,
-}
+// Files of a day are cut at about this size, so that one large day can be written by several threads. The number
+// depends on nothing else, so that the files do not either.
+const PART_ROWS: usize = 1 << 21;
+
+// What sealing takes for each byte of events: the events, staged ones a second time when their batches are joined,
+// the index that is sorted, the slice and the row group that are being written.
+const MEMORY_PER_BYTE: u64 = 3;
 
 /// How much sealing may take.
 #[derive(Debug, Clone, Copy)]
@@ -50,33 +69,156 @@ pub struct Sealed {
     pub duplicates: Vec<u64>,
 }
 
-impl Who {
-    /// A hash that changes when a rollup may change: hex of SHA-256.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        todo!()
+/// Seals all staged days, several at once. `files` is the number of files of the ingest.
+///
+/// A day that takes more than its thread's share of the memory is sealed alone, and one that takes more than all of it
+/// goes by way of work files in the store.
+pub fn seal(
+    store: &Store,
+    snapshot: &Snapshot,
+    staging: &Staging,
+    files: usize,
+    who: &Who,
+    limits: Limits,
+) -> Result<Sealed> {
+    let sealed_files = files_by_day(snapshot);
+    let last_observed = sealed_files.last_key_value().map(|(&day, _)| day);
+    let days = staging.days();
+    // A day at work on all threads may, while it waits for one of them, take up another day, and then the memory of
+    // both: days run either side by side, each on one thread, or one after the other.
+    let all = rayon::current_num_threads();
+    let share = if days.len() < all { 0 } else { limits.memory / all as u64 };
+    let tasks = days.into_iter().map(|day| {
+        let sealed = sealed_files.get(&day).map_or(&[][..], Vec::as_slice);
+        Task::new(staging, place(store, day, who), sealed, share)
+    });
+    let tasks = tasks.collect::<Result<Vec<_>>>()?;
+    let (side_by_side, alone) = tasks.iter().partition::<Vec<_>, _>(|task| task.place.threads == Threads::One);
+    let mut results = side_by_side
+        .par_iter()
+        .with_max_len(1)
+        .map(|task| Ok((task.place.day, task.in_memory(files)?)))
+        .collect::<Result<BTreeMap<Day, DayResult>>>()?;
+    for task in alone {
+        let result = if task.memory <= limits.memory {
+            task.in_memory(files)?
+        } else {
+            task.on_disk(store, files, limits.memory)?
+        };
+        results.insert(task.place.day, result);
+    }
+    Ok(gather_results(results, files, last_observed))
+}
+
+/// Computes the rollups of sealed days again; a day without events gets empty ones.
+///
+/// Sealed files are sorted and no organisation is in two files of a day, so that each is rolled up in one pass
+/// that takes a few batches of memory.
+pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, _limits: Limits) -> Result<RollupFiles> {
+    let sealed_files = files_by_day(snapshot);
+    let rolled_up = days.par_iter().with_max_len(1).map(|&day| {
+        let place = place(store, day, who);
+        let mut files = DayFiles::default();
+        for file in sealed_files.get(&day).into_iter().flatten() {
+            let mut rollup = Rollup::new(who);
+            for batch in SealedFile::open(&place.events, file)?.batches(Some(&ROLLUP_COLUMNS))? {
+                roll_up(&place, &mut rollup, &mut files, &batch?)
+                    .map_err(|error| error.within(place.events.join(&file.path).display()))?;
+            }
+            finish_rollup(&place, rollup, &mut files)?;
+        }
+        Ok(files)
+    });
+    let mut result = RollupFiles { days: days.to_vec(), ..RollupFiles::default() };
+    for files in rolled_up.collect::<Result<Vec<_>>>()? {
+        result.user_day.extend(files.user_day);
+        result.org_app_day.extend(files.org_app_day);
+    }
+    Ok(result)
+}
+
+// How many threads work on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    One,
+    All,
+}
+
+// One staged day with what is sealed of it.
+struct Task<'a> {
+    place: Place<'a>,
+    staging: &'a Staging,
+    sealed: Vec<SealedFile>,
+    memory: u64,
+}
+
+impl<'a> Task<'a> {
+    fn new(staging: &'a Staging, mut place: Place<'a>, sealed: &[&DataFile], share: u64) -> Result<Self> {
+        let sealed = sealed.iter().map(|file| SealedFile::open(&place.events, file)).collect::<Result<Vec<_>>>()?;
+        let bytes = sealed.iter().map(SealedFile::decoded_bytes).sum::<u64>() + staging.bytes(place.day);
+        let memory = bytes.saturating_mul(MEMORY_PER_BYTE);
+        place.threads = if memory <= share { Threads::One } else { Threads::All };
+        Ok(Self { place, staging, sealed, memory })
+    }
+
+    fn in_memory(&self, files: usize) -> Result<DayResult> {
+        let staged = chunks(self.staging.read(self.place.day)?).collect::<Result<Vec<_>>>()?;
+        self.name_day(seal_day(&self.place, self.read_sealed(), staged, files))
+    }
+
+    fn on_disk(&self, store: &Store, files: usize, memory: u64) -> Result<DayResult> {
+        let folder = store.work_folder()?;
+        let room = Room { folder: folder.path(), memory, wanted: self.memory };
+        let staged = chunks(self.staging.read(self.place.day)?);
+        self.name_day(seal_large_day(&self.place, self.read_sealed(), staged, files, room))
+    }
+
+    fn read_sealed(&self) -> impl Iterator<Item = Result<Rows>> {
+        self.sealed.iter().flat_map(|file| {
+            let (batches, error) = match file.batches(None) {
+                Ok(batches) => (Some(batches), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            chunks(batches.into_iter().flatten().chain(error))
+        })
+    }
+
+    fn name_day<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.within(format!("day {}", format_day(self.place.day))))
     }
 }
 
-/// Seals all staged days, several at once.
-pub fn seal(
-    _store: &Store,
-    _snapshot: &Snapshot,
-    _staging: &Staging,
-    _files: usize,
-    _who: &Who,
-    _limits: Limits,
-) -> Result<Sealed> {
-    todo!()
+fn place<'a>(store: &Store, day: Day, who: &'a Who) -> Place<'a> {
+    let [events, user_day, org_app_day] =
+        [Table::Events, Table::UserDay, Table::OrgAppDay].map(|table| store.table_root(table));
+    Place { day, events, user_day, org_app_day, who, part_rows: PART_ROWS, threads: Threads::One }
 }
 
-/// Computes the rollups of sealed days again.
-pub fn rebuild(
-    _store: &Store,
-    _snapshot: &Snapshot,
-    _days: &[Day],
-    _who: &Who,
-    _limits: Limits,
-) -> Result<RollupFiles> {
-    todo!()
+fn files_by_day(snapshot: &Snapshot) -> BTreeMap<Day, Vec<&DataFile>> {
+    let mut days = BTreeMap::<Day, Vec<&DataFile>>::new();
+    for file in snapshot.tables.get(&Table::Events).iter().flat_map(|table| &table.files) {
+        if let Some(day) = file.day {
+            days.entry(day).or_default().push(file);
+        }
+    }
+    days
+}
+
+fn gather_results(results: BTreeMap<Day, DayResult>, files: usize, last_observed: Option<Day>) -> Sealed {
+    let mut sealed = Sealed { duplicates: vec![0; files], ..Sealed::default() };
+    for (day, result) in results {
+        let is_late = last_observed.is_some_and(|last| day <= last);
+        let late = if is_late { result.counts.accepted } else { 0 };
+        sealed.days.insert(day, DayCounts { late, ..result.counts });
+        for (total, duplicates) in sealed.duplicates.iter_mut().zip(result.duplicates) {
+            *total += duplicates;
+        }
+        if result.counts.accepted > 0 {
+            sealed.rollups.days.push(day);
+        }
+        sealed.events.extend(result.files.events);
+        sealed.rollups.user_day.extend(result.files.user_day);
+        sealed.rollups.org_app_day.extend(result.files.org_app_day);
+    }
+    sealed
 }

@@ -1,135 +1,105 @@
 //! The store: Delta tables whose Parquet files this program writes and whose log decides what exists.
 //! It knows files, versions and days; it does not know what the columns mean.
 
+mod commit;
 mod files;
+mod layout;
+mod log;
+mod snapshot;
 mod staging;
+mod stats;
 
+pub use commit::{BatchFiles, RollupFiles, Stale};
 pub use files::{DataFile, TableFiles, write_files};
+pub use snapshot::Snapshot;
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use chrono_tz::Tz;
 
-use crate::error::Result;
+use self::layout::Session;
+use self::log::Log;
+use crate::error::{Error, Result};
 use crate::event::Table;
-use crate::period::Day;
 
 /// An opened store. Cheap to clone is not promised; pass it by reference.
 #[derive(Debug)]
-pub struct Store {}
-
-/// One consistent state of all tables, pinned by version.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// The files of each table. Rows of a batch that never reached `events` are already left out.
-    pub tables: BTreeMap<Table, TableFiles>,
-    /// The newest batch that reached `events`; 0 = none.
-    pub last_batch: i64,
-    /// The version of `events` that the rollups were derived from; `None` = never.
-    pub rollups_from: Option<i64>,
-    /// The hash of who counts with which the rollups were derived.
-    pub rollups_who: Option<String>,
+pub struct Store {
+    root: PathBuf,
+    logs: [Log; Table::ALL.len()],
+    // Made when something is written for the first time, so that a store can be read from a disk that is read-only.
+    session: Mutex<Option<Session>>,
 }
 
 /// Held while the store changes; the lock ends when it is dropped or the process dies.
 #[derive(Debug)]
 pub struct WriterLock(#[expect(dead_code, reason = "held for its lock")] File);
 
-/// Everything that one ingest adds. Files are written already; nothing exists until it is committed.
-#[derive(Debug, Default)]
-pub struct BatchFiles {
-    /// Full new content of each touched day.
-    pub events: Vec<DataFile>,
-    /// Rows for `rejects`.
-    pub rejects: Vec<DataFile>,
-    /// Rows for `batches`.
-    pub batches: Vec<DataFile>,
-    /// Rows for `batch_days`.
-    pub batch_days: Vec<DataFile>,
-}
-
-/// New content of days in the rollups.
-#[derive(Debug, Default)]
-pub struct RollupFiles {
-    /// The days that are replaced, also those for which no file is given.
-    pub days: Vec<Day>,
-    /// Files of `user_day`.
-    pub user_day: Vec<DataFile>,
-    /// Files of `org_app_day`.
-    pub org_app_day: Vec<DataFile>,
-}
-
-/// Which days of the rollups do not follow from the present events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stale {
-    /// The rollups are up to date.
-    Nothing,
-    /// These days differ.
-    Days(Vec<Day>),
-    /// All days, because who counts has changed.
-    All,
-}
-
 impl Store {
-    /// Opens the store, or makes it if the folder is empty or missing. Another zone than the store's is refused.
-    pub async fn create_or_open(_root: &Path, _zone: Tz) -> Result<Self> {
-        todo!()
+    /// Opens the store, or makes it if the folder is empty or missing. Another zone than the store's is refused
+    /// (`Error::Definition`), and so are a folder with other things in it and a store of a later format (`Error::Usage`).
+    pub async fn create_or_open(root: &Path, zone: Tz) -> Result<Self> {
+        layout::mark(root, zone)?;
+        Self::open(root, zone).await
     }
 
-    /// Opens a store that exists.
-    pub async fn open(_root: &Path, _zone: Tz) -> Result<Self> {
-        todo!()
+    /// Opens a store that exists; `Error::Usage` if there is none. Tables that a killed program did not come to make
+    /// are made now.
+    #[expect(clippy::unused_async, reason = "a store behind a network will have to wait here")]
+    pub async fn open(root: &Path, zone: Tz) -> Result<Self> {
+        layout::check_mark(root, zone)?;
+        let root = layout::find(root)?;
+        let logs = Table::ALL.map(|table| Log::new(&root, table));
+        let store = Self { root, logs, session: Mutex::new(None) };
+        for log in store.logs.iter().filter(|log| !log.exists()) {
+            log.create(&store.session_folder()?)?;
+        }
+        Ok(store)
     }
 
-    /// The store's folder.
+    /// The store's folder, absolute.
     #[must_use]
     pub fn root(&self) -> &Path {
-        todo!()
+        &self.root
     }
 
     /// The folder of one table.
     #[must_use]
-    pub fn table_root(&self, _table: Table) -> std::path::PathBuf {
-        todo!()
+    pub fn table_root(&self, table: Table) -> PathBuf {
+        self.log(table).root().to_owned()
     }
 
-    /// A fresh folder for work in progress inside the store (same file system); removed when dropped.
+    /// A fresh folder for work in progress inside the store (same file system); removed when dropped. It is safe from
+    /// [`Store::lock`] of other processes for as long as this store is open.
     pub fn work_folder(&self) -> Result<tempfile::TempDir> {
-        todo!()
+        let session = self.session_folder()?;
+        tempfile::tempdir_in(&session).map_err(|error| Error::path("create a folder in", &session, error))
     }
 
-    /// Waits until no other process writes. Clears what a killed writer left in the work folders.
+    /// Waits until no other process writes. Clears what killed processes left in the work folders. What is committed
+    /// under the lock must be based on a snapshot taken under it.
     pub fn lock(&self) -> Result<WriterLock> {
-        todo!()
+        let lock = WriterLock(layout::lock_writer(&self.root)?);
+        layout::clear_work(&self.root)?;
+        Ok(lock)
     }
 
-    /// The present state.
-    pub async fn snapshot(&self) -> Result<Snapshot> {
-        todo!()
+    fn log(&self, table: Table) -> &Log {
+        &self.logs[table as usize]
     }
 
-    /// Commits a batch on top of `base`: ledger and rejects first, `events` last, which makes it exist.
-    /// `Error::Conflict` if `events` moved since `base`.
-    pub async fn commit_batch(&self, _lock: &WriterLock, _base: &Snapshot, _files: BatchFiles) -> Result<Snapshot> {
-        todo!()
-    }
-
-    /// Commits rollups derived from `base.tables[Events]` with the given hash of who counts.
-    pub async fn commit_rollups(
-        &self,
-        _lock: &WriterLock,
-        _base: &Snapshot,
-        _files: RollupFiles,
-        _who: &str,
-    ) -> Result<Snapshot> {
-        todo!()
-    }
-
-    /// Compares the rollups' provenance with the present events.
-    pub async fn stale_rollups(&self, _snapshot: &Snapshot, _who: &str) -> Result<Stale> {
-        todo!()
+    fn session_folder(&self) -> Result<PathBuf> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = match &mut *session {
+            Some(session) => session,
+            none => none.insert(Session::start(&self.root)?),
+        };
+        Ok(session.folder().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! One day in memory: drop what it has already, sort, write it in parts, roll it up on the way.
+//! It does not know which days there are, nor how days larger than the memory are cut.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use super::dedupe::Dedupe;
+use super::order::{Order, sort};
+use super::rollup::Rollup;
+use super::rows::{RowId, Rows, gather, position, rows_at_once};
+use super::who::Who;
+use super::{DayCounts, Threads};
+use crate::error::{Error, Result};
+use crate::event::Table;
+use crate::period::Day;
+use crate::store::{DataFile, write_files};
+
+// A file of a rollup has about so many rows: until then they are held in memory.
+const ROLLUP_BATCHES_PER_FILE: usize = 16;
+
+/// Where the files of a day go, and what they depend on.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) day: Day,
+    pub(super) events: PathBuf,
+    pub(super) user_day: PathBuf,
+    pub(super) org_app_day: PathBuf,
+    pub(super) who: &'a Who,
+    /// A file of events ends with the organisation that fills it up to so many rows.
+    pub(super) part_rows: usize,
+    pub(super) threads: Threads,
+}
+
+/// Files that were written for a day.
+#[derive(Debug, Default)]
+pub(super) struct DayFiles {
+    pub(super) events: Vec<DataFile>,
+    pub(super) user_day: Vec<DataFile>,
+    pub(super) org_app_day: Vec<DataFile>,
+}
+
+/// What became of a staged day.
+#[derive(Debug, Default)]
+pub(super) struct DayResult {
+    pub(super) counts: DayCounts,
+    /// Duplicates for each file of the ingest.
+    pub(super) duplicates: Vec<u64>,
+    /// Empty if all staged events were duplicates.
+    pub(super) files: DayFiles,
+}
+
+impl DayResult {
+    pub(super) fn new(files: usize) -> Self {
+        Self { duplicates: vec![0; files], ..Self::default() }
+    }
+
+    /// Counts the events of a staged chunk.
+    pub(super) fn count(&mut self, rows: &Rows, duplicate: &[bool]) -> Result<()> {
+        let duplicates = self.count_duplicates(rows, duplicate)?;
+        self.counts.accepted += rows.len() as u64 - duplicates;
+        Ok(())
+    }
+
+    /// Counts only the duplicates of a staged chunk and says how many there are.
+    pub(super) fn count_duplicates(&mut self, rows: &Rows, duplicate: &[bool]) -> Result<u64> {
+        let Some(file) = &rows.file else {
+            return Err(Error::Internal("cannot seal events: a staged batch does not say its file".into()));
+        };
+        let before = self.counts.duplicate;
+        for (_, &file) in duplicate.iter().zip(file.values()).filter(|(is_duplicate, _)| **is_duplicate) {
+            let count = self
+                .duplicates
+                .get_mut(file as usize)
+                .ok_or_else(|| Error::Internal(format!("cannot seal events: file {file} is not one of this ingest")))?;
+            *count += 1;
+            self.counts.duplicate += 1;
+        }
+        Ok(self.counts.duplicate - before)
+    }
+}
+
+/// Seals a day that fits in memory. `staged` is in ingest order; `sealed` has no order.
+pub(super) fn seal_day(
+    place: &Place<'_>,
+    sealed: impl Iterator<Item = Result<Rows>>,
+    staged: Vec<Rows>,
+    files: usize,
+) -> Result<DayResult> {
+    let mut result = DayResult::new(files);
+    let mut dedupe = Dedupe::new(&staged);
+    let mut chunks = Vec::new();
+    for rows in sealed {
+        let rows = rows?;
+        dedupe.against(&rows);
+        chunks.push(rows);
+    }
+    let duplicate = dedupe.duplicate;
+    for (rows, duplicate) in staged.iter().zip(&duplicate) {
+        result.count(rows, duplicate)?;
+    }
+    if result.counts.accepted == 0 {
+        return Ok(result);
+    }
+    let left_out =
+        chunks.iter().map(|_| None).chain(duplicate.iter().map(|marks| Some(marks.as_slice()))).collect::<Vec<_>>();
+    chunks.extend(staged);
+    let order = sort(&chunks, &left_out, place.part_rows, place.threads)?;
+    result.files = write_ordered(place, &chunks, &order)?;
+    Ok(result)
+}
+
+fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
+    let write = |part: &Range<usize>| write_part(place, slices(chunks, &order.ids[part.clone()]));
+    let parts = match place.threads {
+        Threads::One => order.parts.iter().map(write).collect::<Result<Vec<_>>>()?,
+        Threads::All => order.parts.par_iter().map(write).collect::<Result<Vec<_>>>()?,
+    };
+    Ok(parts.into_iter().fold(DayFiles::default(), |mut files, part| {
+        files.extend(part);
+        files
+    }))
+}
+
+/// The rows with these ids, in batches, in order.
+pub(super) fn slices<'a>(chunks: &'a [Rows], ids: &'a [RowId]) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+    let most = rows_at_once(chunks.iter().map(Rows::extra_bytes).sum());
+    ids.chunks(most).map(|ids| gather(chunks, &ids.iter().map(|&id| position(id)).collect::<Vec<_>>()))
+}
+
+impl DayFiles {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.events.extend(other.events);
+        self.user_day.extend(other.user_day);
+        self.org_app_day.extend(other.org_app_day);
+    }
+}
+
+/// Writes sorted events that share no organisation with other parts of the day, and their rollups.
+pub(super) fn write_part(place: &Place<'_>, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<DayFiles> {
+    let mut rollup = Rollup::new(place.who);
+    let mut files = DayFiles::default();
+    let table = Table::Events;
+    let rolled_up = batches.map(|batch| {
+        let batch = batch?;
+        roll_up(place, &mut rollup, &mut files, &batch)?;
+        Ok(batch)
+    });
+    let written = write_files(&place.events, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
+    finish_rollup(place, rollup, &mut files)?;
+    files.events.extend(written);
+    Ok(files)
+}
+
+/// Adds a batch to a rollup and writes what has become enough for a file.
+pub(super) fn roll_up(
+    place: &Place<'_>,
+    rollup: &mut Rollup<'_>,
+    files: &mut DayFiles,
+    batch: &RecordBatch,
+) -> Result<()> {
+    rollup.add(batch)?;
+    if rollup.user_day().len() >= ROLLUP_BATCHES_PER_FILE {
+        files.user_day.extend(write_rollup(place, Table::UserDay, rollup.user_day())?);
+    }
+    if rollup.org_app_day().len() >= ROLLUP_BATCHES_PER_FILE {
+        files.org_app_day.extend(write_rollup(place, Table::OrgAppDay, rollup.org_app_day())?);
+    }
+    Ok(())
+}
+
+/// Ends a rollup and writes the rest of it.
+pub(super) fn finish_rollup(place: &Place<'_>, mut rollup: Rollup<'_>, files: &mut DayFiles) -> Result<()> {
+    rollup.finish()?;
+    files.user_day.extend(write_rollup(place, Table::UserDay, rollup.user_day())?);
+    files.org_app_day.extend(write_rollup(place, Table::OrgAppDay, rollup.org_app_day())?);
+    Ok(())
+}
+
+fn write_rollup(place: &Place<'_>, table: Table, batches: &mut Vec<RecordBatch>) -> Result<Option<DataFile>> {
+    let root = if table == Table::UserDay { &place.user_day } else { &place.org_app_day };
+    let batches = std::mem::take(batches).into_iter().map(Ok);
+    write_files(root, Some(place.day), &table.file_schema(), table.sort_key(), batches)
+}

@@ -1,0 +1,208 @@
+//! A chunk of events with its columns at hand, and the one order in which the events of a day are stored.
+//! It does not know where events come from or where they go.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::{concat_batches, interleave_record_batch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type};
+
+use crate::error::{Error, Result};
+use crate::event::Table;
+use crate::store::STAGED_FILE_COLUMN;
+
+/// The most rows of a chunk; a [`RowId`] has so many bits for the row.
+pub(super) const CHUNK_ROWS: usize = 1 << CHUNK_BITS;
+const CHUNK_BITS: u32 = 16;
+
+// Arrow's text columns hold at most 2 GiB. Ids are bounded by their rows; the kept fields in `extra` are not.
+pub(super) const MANY_BYTES: u64 = 1 << 30;
+const CHUNK_ROWS_WITH_MANY_BYTES: usize = 1 << 10;
+
+/// A row among many chunks: the number of the chunk above, the row in it in the lowest 16 bits.
+pub(super) type RowId = u32;
+
+/// Events with typed columns.
+#[derive(Debug, Clone)]
+pub(super) struct Rows {
+    /// The columns of `events`, in the order of its schema.
+    pub(super) batch: RecordBatch,
+    pub(super) event_id: StringArray,
+    pub(super) ts: TimestampMicrosecondArray,
+    pub(super) user_id: StringArray,
+    pub(super) org_id: StringArray,
+    pub(super) app_id: StringArray,
+    pub(super) action: StringArray,
+    pub(super) duration_ms: Int64Array,
+    pub(super) concurrent_id: StringArray,
+    pub(super) extra: StringArray,
+    /// The file of the ingest that a staged event came from; sealed events have none.
+    pub(super) file: Option<UInt32Array>,
+}
+
+/// The id of a row of a chunk.
+#[expect(clippy::cast_possible_truncation, reason = "callers keep chunks and rows below 2^16 each")]
+pub(super) fn row_id(chunk: usize, row: usize) -> RowId {
+    debug_assert!(chunk < CHUNK_ROWS && row < CHUNK_ROWS);
+    (chunk as u32) << CHUNK_BITS | row as u32
+}
+
+/// The chunk and the row of an id.
+pub(super) fn position(id: RowId) -> (usize, usize) {
+    ((id >> CHUNK_BITS) as usize, (id & ((1 << CHUNK_BITS) - 1)) as usize)
+}
+
+impl Rows {
+    /// Looks up the columns of a batch; a column that is missing or of another type is an internal error.
+    pub(super) fn new(batch: &RecordBatch) -> Result<Self> {
+        let schema = Table::Events.file_schema();
+        let columns = schema.fields().iter().map(|field| {
+            let column = batch.column_by_name(field.name()).ok_or_else(|| misfit(field.name(), "is missing"))?;
+            if column.data_type() != field.data_type() {
+                return Err(misfit(field.name(), &format!("has type {}", column.data_type())));
+            }
+            Ok(column.clone())
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let file = batch.column_by_name(STAGED_FILE_COLUMN).map(|column| {
+            column.as_primitive_opt::<UInt32Type>().cloned().ok_or_else(|| misfit(STAGED_FILE_COLUMN, "is no UInt32"))
+        });
+        let file = file.transpose()?;
+        let batch = RecordBatch::try_new(schema, columns)
+            .map_err(|cause| Error::Internal(format!("events to be sealed do not fit their table: {cause}")))?;
+        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).cloned();
+        let [Some(event_id), Some(user_id), Some(org_id), Some(app_id), Some(action), Some(concurrent_id), Some(extra)] =
+            ["event_id", "user_id", "org_id", "app_id", "action", "concurrent_id", "extra"].map(text)
+        else {
+            return Err(misfit("event_id", "or another text column is no text"));
+        };
+        let ts = batch.column_by_name("ts").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let duration_ms = batch.column_by_name("duration_ms").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let (Some(ts), Some(duration_ms)) = (ts.cloned(), duration_ms.cloned()) else {
+            return Err(misfit("ts", "or duration_ms is no number"));
+        };
+        Ok(Self { batch, event_id, ts, user_id, org_id, app_id, action, duration_ms, concurrent_id, extra, file })
+    }
+
+    /// The number of events.
+    pub(super) fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Compares two events by all columns, in the order in which a day is stored; equal means the same in every column.
+    pub(super) fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
+        let text =
+            |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
+        text(&self.org_id, &other.org_id)
+            .then_with(|| text(&self.user_id, &other.user_id))
+            .then_with(|| text(&self.app_id, &other.app_id))
+            .then_with(|| self.compare_below_app(row, other, other_row))
+    }
+
+    /// Compares two events that agree in organisation, user and app.
+    pub(super) fn compare_below_app(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
+        let text =
+            |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
+        (self.ts.value(row).cmp(&other.ts.value(other_row)))
+            .then_with(|| text(&self.event_id, &other.event_id))
+            .then_with(|| text(&self.action, &other.action))
+            .then_with(|| self.duration_ms.value(row).cmp(&other.duration_ms.value(other_row)))
+            .then_with(|| text(&self.concurrent_id, &other.concurrent_id))
+            .then_with(|| self.extra_at(row).cmp(&other.extra_at(other_row)))
+    }
+
+    // No kept fields come before any.
+    fn extra_at(&self, row: usize) -> Option<&[u8]> {
+        self.extra.is_valid(row).then(|| self.extra.value(row).as_bytes())
+    }
+
+    /// The bytes of the kept fields, which alone can outgrow a text column.
+    pub(super) fn extra_bytes(&self) -> u64 {
+        text_bytes(&self.extra)
+    }
+}
+
+/// Puts batches together to chunks of at most [`CHUNK_ROWS`] rows, in order.
+pub(super) fn chunks(batches: impl Iterator<Item = Result<RecordBatch>>) -> impl Iterator<Item = Result<Rows>> {
+    Chunks { batches: batches.fuse(), waiting: Vec::new(), waiting_rows: 0, waiting_bytes: 0, rest: None }
+}
+
+/// How many rows, out of rows that have so many bytes in any one column, may stand in one batch without an overflow.
+pub(super) fn rows_at_once(column_bytes: u64) -> usize {
+    if column_bytes < MANY_BYTES { CHUNK_ROWS } else { CHUNK_ROWS_WITH_MANY_BYTES }
+}
+
+/// The rows with these positions (chunk, row), in this order, with the columns of `events`.
+pub(super) fn gather(chunks: &[impl Borrow<Rows>], positions: &[(usize, usize)]) -> Result<RecordBatch> {
+    let batches = chunks.iter().map(|rows| &rows.borrow().batch).collect::<Vec<_>>();
+    interleave_record_batch(&batches, positions)
+        .map_err(|cause| Error::Internal(format!("cannot put sorted events together: {cause}")))
+}
+
+struct Chunks<I> {
+    batches: std::iter::Fuse<I>,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    waiting_bytes: u64,
+    // What is left of a batch that was larger than a chunk.
+    rest: Option<RecordBatch>,
+}
+
+impl<I: Iterator<Item = Result<RecordBatch>>> Iterator for Chunks<I> {
+    type Item = Result<Rows>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let batch = match self.rest.take().map(Ok).or_else(|| self.batches.next()) {
+                None if self.waiting.is_empty() => return None,
+                None => return Some(self.emit()),
+                Some(Err(error)) => return Some(Err(error)),
+                Some(Ok(batch)) => batch,
+            };
+            let head = batch.slice(0, batch.num_rows().min(CHUNK_ROWS));
+            let bytes = batch.get_array_memory_size() as u64;
+            let is_full = self.waiting_rows + head.num_rows() > CHUNK_ROWS || self.waiting_bytes + bytes > MANY_BYTES;
+            if is_full && !self.waiting.is_empty() {
+                self.rest = Some(batch);
+                return Some(self.emit());
+            }
+            if head.num_rows() < batch.num_rows() {
+                self.rest = Some(batch.slice(head.num_rows(), batch.num_rows() - head.num_rows()));
+            }
+            if head.num_rows() > 0 {
+                self.waiting_rows += head.num_rows();
+                self.waiting_bytes += bytes;
+                self.waiting.push(head);
+            }
+        }
+    }
+}
+
+impl<I> Chunks<I> {
+    fn emit(&mut self) -> Result<Rows> {
+        let waiting = std::mem::take(&mut self.waiting);
+        (self.waiting_rows, self.waiting_bytes) = (0, 0);
+        match waiting.as_slice() {
+            [one] => Rows::new(one),
+            several => {
+                let schema = several.first().map_or_else(|| Table::Events.file_schema(), RecordBatch::schema);
+                let batch = concat_batches(&schema, several)
+                    .map_err(|cause| Error::Internal(format!("cannot put staged events together: {cause}")))?;
+                Rows::new(&batch)
+            }
+        }
+    }
+}
+
+fn text_bytes(column: &StringArray) -> u64 {
+    let offsets = column.value_offsets();
+    match (offsets.first(), offsets.last()) {
+        (Some(&first), Some(&last)) => u64::try_from(last - first).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn misfit(column: &str, what: &str) -> Error {
+    Error::Internal(format!("cannot seal events: column `{column}` {what}"))
+}
