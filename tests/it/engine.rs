@@ -4,6 +4,7 @@
 use std::fs::{File, create_dir_all};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
@@ -43,6 +44,9 @@ const SHAPES: &[&str] = &[
     "select day, org_id, sum(usage_ms) as u from events group by rollup (day, org_id) order by day nulls first, org_id nulls first",
     "select day, org_id, count(*) as n from events group by cube (day, org_id) order by 1 nulls first, 2 nulls first",
     "select org_id, count(*) as n from events group by org_id union all select 'all', count(*) from events order by 1",
+    "select 'x' as org_id, 1 as n union all select org_id, usage_ms from events where usage_ms > 990 order by 1, 2",
+    "select kind, n from (select 'orgs' as kind, count(*) as n from orgs union all select 'events', count(*) from events union all select 'days', count(distinct day) from events) order by kind",
+    "select org_id, n from (select org_id, n from nothing union all select org_id, count(*) from events group by org_id union all (select org_id, usage_ms from events order by usage_ms desc, 1 limit 3)) order by org_id, n",
     "with busy as (select org_id, sum(usage_ms) as u from events group by org_id) select a.org_id, b.org_id as next from busy a join busy b on a.u < b.u order by 1, 2",
     "select d.day, count(distinct e.org_id) as orgs from (select distinct day from events) d join events e on e.day between d.day - 2 and d.day group by d.day order by d.day",
     "select count(*) as n, sum(n) as s from nothing",
@@ -74,7 +78,11 @@ fn the_shapes_of_queries_agree_on_every_engine() {
         }
         for (engine, name) in engines(&tables).await {
             for (sql, expected) in SHAPES.iter().zip(&expected) {
-                let found = engine.collect(sql, &Parameters::new()).await.map(|batches| rows(&batches));
+                // An engine that does not answer is as wrong as one that answers wrongly.
+                let parameters = Parameters::new();
+                let answer = tokio::time::timeout(Duration::from_mins(1), engine.collect(sql, &parameters)).await;
+                let found = answer.unwrap_or_else(|_| Err(Error::Internal("no answer".to_owned())));
+                let found = found.map(|batches| rows(&batches));
                 assert_eq!(found.as_ref().map_err(ToString::to_string), Ok(expected), "{name}: {sql}");
             }
         }

@@ -33,12 +33,13 @@ use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use crate::engine::cluster::codec::Codec;
+use crate::engine::cluster::unions::LiteralBranches;
 use crate::engine::{failure, functions, local};
 use crate::error::{Error, Result};
 use crate::settings::EngineSettings;
 
 /// A cluster that loses its executor does not say so; a query without a row for this long is given up.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 // The scheduler listens before its address is known, so this many tries, a tenth of a second apart, are many.
 const CONNECT_TRIES: u32 = 50;
 
@@ -72,6 +73,7 @@ pub(in crate::engine) async fn start(settings: &EngineSettings) -> Result<(Sessi
         .with_default_features()
         .with_config(local::configure(config, settings))
         .with_runtime_env(local::runtime(settings)?)
+        .with_physical_optimizer_rule(Arc::new(LiteralBranches))
         .build();
     // Functions must be known to scheduler and executor, which copy this state, and to the session, whose list
     // Ballista replaces.
@@ -90,14 +92,12 @@ pub(in crate::engine) fn impatient(stream: SendableRecordBatchStream) -> Sendabl
     let schema = stream.schema();
     let batches = unfold(Some(stream), |stream| async {
         let mut stream = stream?;
-        match tokio::time::timeout(PATIENCE, stream.next()).await {
-            Ok(batch) => batch.map(|batch| (batch, Some(stream))),
-            Err(_) => {
-                let message = format!("the cluster gave no row within {} s; run the query again", PATIENCE.as_secs());
-                let late = std::io::Error::new(std::io::ErrorKind::TimedOut, message);
-                Some((Err(DataFusionError::IoError(late)), None))
-            }
+        if let Ok(batch) = tokio::time::timeout(PATIENCE, stream.next()).await {
+            return batch.map(|batch| (batch, Some(stream)));
         }
+        let message = format!("the cluster gave no row within {} s; run the query again", PATIENCE.as_secs());
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, message);
+        Some((Err(DataFusionError::IoError(late)), None))
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }

@@ -7,6 +7,8 @@ mod codec;
 mod disabled;
 #[cfg(feature = "cluster")]
 mod enabled;
+#[cfg(feature = "cluster")]
+mod unions;
 
 #[cfg(not(feature = "cluster"))]
 pub(super) use disabled::{Cluster, impatient, start};
