@@ -71,7 +71,7 @@ fn orgs(folder: &Path) -> TableFiles {
     }
 }
 
-const FRAME: Frame = Frame { first_day: 0, as_of: 9, from: 0, week_start: WeekStart::Monday };
+const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
 
 /// Computes the wanted queries over `orgs`, and then asks the engine.
 fn run(
