@@ -18,7 +18,7 @@ use crate::settings::{DimensionSettings, Settings};
 use crate::store::{TableFiles, write_files};
 
 use history::Span;
-use rows::{Row, for_each_row};
+use rows::{LeftOut, Row, for_each_row};
 
 /// The days of the observed range, both ends inclusive; `None` = no event was ever accepted.
 pub type ObservedRange = Option<(Day, Day)>;
@@ -41,15 +41,22 @@ pub const TABLES: [&str; 9] = [
 
 /// The users whom the users file calls internal; none without a file.
 pub fn internal_users(settings: &DimensionSettings, zone: Tz) -> Result<HashSet<String>> {
-    let users = read_users(settings.users.as_deref(), zone)?;
+    let users = read_users(settings.users.as_deref(), zone, &mut LeftOut::default())?;
     Ok(users.into_iter().filter(|(_, user)| user.is_internal).map(|(id, _)| id).collect())
 }
 
 /// Loads every dimension file and writes each as one Parquet table under `folder`, with the small tables that
-/// queries join: the observed days and what the settings exclude.
-pub fn write_tables(settings: &Settings, range: ObservedRange, folder: &Path) -> Result<Vec<TableFiles>> {
+/// queries join: the observed days and what the settings exclude. Also gives what was left out of the files, in
+/// sentences.
+pub fn write_tables(
+    settings: &Settings,
+    range: ObservedRange,
+    folder: &Path,
+) -> Result<(Vec<TableFiles>, Vec<String>)> {
     let zone = settings.report.time_zone;
     let files = &settings.dimensions;
+    let mut left_out = LeftOut::default();
+    let notes = &mut left_out;
     let days = range.map_or(Vec::new(), |(first, last)| (first..=last).collect());
     let texts = |name: &str, values: &[String]| {
         let mut sorted: Vec<&str> = values.iter().map(String::as_str).collect();
@@ -58,17 +65,18 @@ pub fn write_tables(settings: &Settings, range: ObservedRange, folder: &Path) ->
         table(&[(name, text(sorted))])
     };
     let tables = [
-        ("account_lists", account_lists(files.account_lists.as_deref())?, vec!["list", "account"]),
-        ("apps", apps(files.apps.as_deref(), zone)?, vec!["app_id", "valid_from"]),
-        ("campaigns", campaigns(files.campaigns.as_deref(), zone)?, vec!["campaign"]),
+        ("account_lists", account_lists(files.account_lists.as_deref(), notes)?, vec!["list", "account"]),
+        ("apps", apps(files.apps.as_deref(), zone, notes)?, vec!["app_id", "valid_from"]),
+        ("campaigns", campaigns(files.campaigns.as_deref(), zone, notes)?, vec!["campaign"]),
         ("days", table(&[("day", Arc::new(Date32Array::from(days)))])?, vec!["day"]),
         ("excluded_actions", texts("action", &settings.who.exclude_actions)?, vec!["action"]),
         ("excluded_apps", texts("app_id", &settings.who.exclude_apps)?, vec!["app_id"]),
         ("excluded_categories", texts("category", &settings.deep.excluded_categories)?, vec!["category"]),
-        ("orgs", orgs(files.orgs.as_deref(), zone)?, vec!["org_id", "valid_from"]),
-        ("users", users(files.users.as_deref(), zone)?, vec!["user_id"]),
+        ("orgs", orgs(files.orgs.as_deref(), zone, notes)?, vec!["org_id", "valid_from"]),
+        ("users", users(files.users.as_deref(), zone, notes)?, vec!["user_id"]),
     ];
-    tables.into_iter().map(|(name, batch, key)| write_table(folder, name, batch, &key)).collect()
+    let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, batch, &key));
+    Ok((tables.collect::<Result<_>>()?, left_out.sentences()))
 }
 
 fn write_table(folder: &Path, name: &str, batch: RecordBatch, sort_key: &[&str]) -> Result<TableFiles> {
@@ -94,13 +102,13 @@ struct OrgRow {
     edition: String,
 }
 
-fn orgs(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
+fn orgs(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
     let columns =
         ["org_id", "name", "headcount", "industry", "region", "edition", "registered_at", "valid_from"];
     let mut spans = Vec::new();
     let mut registered: BTreeMap<String, Option<Day>> = BTreeMap::new();
-    for_each_row(path, &columns, 1, |row| {
-        let id = row.key(0)?;
+    for_each_row(path, &columns, 1, left_out, |row, _| {
+        let id = row.text(0);
         let since = row.day(6, zone)?;
         registered.entry(id.clone()).and_modify(|known| *known = earliest(*known, since)).or_insert(since);
         let attributes = OrgRow {
@@ -137,13 +145,13 @@ struct AppRow {
     stage: String,
 }
 
-fn apps(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
+fn apps(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
     let columns = ["app_id", "name", "category", "system", "stage", "valid_from"];
     let mut spans = Vec::new();
-    for_each_row(path, &columns, 1, |row| {
+    for_each_row(path, &columns, 1, left_out, |row, left_out| {
         let attributes =
-            AppRow { name: row.text(1), category: row.text(2), system: row.text(3), stage: stages(row, 4)? };
-        spans.push((row.key(0)?, row.day(5, zone)?, attributes));
+            AppRow { name: row.text(1), category: row.text(2), system: row.text(3), stage: stages(row, 4, left_out) };
+        spans.push((row.text(0), row.day(5, zone)?, attributes));
         Ok(())
     })?;
     let spans = history::resolve(spans);
@@ -160,16 +168,17 @@ fn apps(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
 }
 
 // The stages of an app between semicolons, as in `;store;flow;`, so that one is found by `like '%;flow;%'`.
-fn stages(row: &Row, column: usize) -> Result<String> {
+fn stages(row: &Row, column: usize, left_out: &mut LeftOut) -> String {
     let mut stages = String::from(";");
     for stage in row.get(column).split(';').map(str::trim).filter(|stage| !stage.is_empty()) {
-        if !STAGES.contains(&stage) {
-            return Err(row.refuse(column, &format!("a stage is one of {}, separated by `;`", STAGES.join(", "))));
+        if STAGES.contains(&stage) {
+            stages.push_str(stage);
+            stages.push(';');
+        } else {
+            left_out.add(row, &format!("`{stage}` is no stage, only {} are", STAGES.join(", ")));
         }
-        stages.push_str(stage);
-        stages.push(';');
     }
-    Ok(stages)
+    stages
 }
 
 struct UserRow {
@@ -181,10 +190,14 @@ struct UserRow {
 }
 
 // Of several rows of a user the last one holds.
-fn read_users(path: Option<&Path>, zone: Tz) -> Result<BTreeMap<String, UserRow>> {
+fn read_users(
+    path: Option<&Path>,
+    zone: Tz,
+    left_out: &mut LeftOut,
+) -> Result<BTreeMap<String, UserRow>> {
     let columns = ["user_id", "registered_at", "role", "campaign", "invited_by", "is_internal"];
     let mut users = BTreeMap::new();
-    for_each_row(path, &columns, 1, |row| {
+    for_each_row(path, &columns, 1, left_out, |row, _| {
         let flag = row.get(5);
         let user = UserRow {
             registered_on: row.day(1, zone)?,
@@ -193,14 +206,14 @@ fn read_users(path: Option<&Path>, zone: Tz) -> Result<BTreeMap<String, UserRow>
             invited_by: row.text(4),
             is_internal: flag == "1" || flag.eq_ignore_ascii_case("true"),
         };
-        users.insert(row.key(0)?, user);
+        users.insert(row.text(0), user);
         Ok(())
     })?;
     Ok(users)
 }
 
-fn users(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
-    let users = read_users(path, zone)?;
+fn users(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
+    let users = read_users(path, zone, left_out)?;
     let of = |field: fn(&UserRow) -> &String| text(users.values().map(|u| field(u).as_str()));
     table(&[
         ("user_id", text(users.keys().map(String::as_str))),
@@ -221,10 +234,10 @@ struct CampaignRow {
     streak_days: Option<i64>,
 }
 
-fn campaigns(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
+fn campaigns(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
     let columns = ["campaign", "name", "start_on", "end_on", "cost", "reward_per_completion", "streak_days"];
     let mut campaigns = BTreeMap::new();
-    for_each_row(path, &columns, 1, |row| {
+    for_each_row(path, &columns, 1, left_out, |row, _| {
         let campaign = CampaignRow {
             name: row.text(1),
             start_on: row.day(2, zone)?,
@@ -233,7 +246,7 @@ fn campaigns(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
             reward_cents: row.cents(5)?,
             streak_days: row.count(6)?,
         };
-        campaigns.insert(row.key(0)?, campaign);
+        campaigns.insert(row.text(0), campaign);
         Ok(())
     })?;
     let days = |field: fn(&CampaignRow) -> Option<Day>| -> ArrayRef {
@@ -250,10 +263,10 @@ fn campaigns(path: Option<&Path>, zone: Tz) -> Result<RecordBatch> {
     ])
 }
 
-fn account_lists(path: Option<&Path>) -> Result<RecordBatch> {
+fn account_lists(path: Option<&Path>, left_out: &mut LeftOut) -> Result<RecordBatch> {
     let mut rows = Vec::new();
-    for_each_row(path, &["list", "account", "org_id"], 2, |row| {
-        rows.push((row.key(0)?, row.key(1)?, row.text(2)));
+    for_each_row(path, &["list", "account", "org_id"], 2, left_out, |row, _| {
+        rows.push((row.text(0), row.text(1), row.text(2)));
         Ok(())
     })?;
     rows.sort();
@@ -335,7 +348,7 @@ mod tests {
              a,Alpha,,,\n",
         );
         let zone = "Asia/Shanghai".parse().expect("a zone");
-        let batch = orgs(Some(&path), zone).expect("orgs");
+        let batch = orgs(Some(&path), zone, &mut LeftOut::default()).expect("orgs");
         assert_eq!(strings(&batch, "name"), ["Alpha", "Beta", "Beta SE"]);
         assert_eq!(strings(&batch, "headcount"), ["", "10", "2001"]);
         assert_eq!(strings(&batch, "registered_on"), ["", "2026-02-02", "2026-02-02"]);
@@ -347,7 +360,7 @@ mod tests {
     fn the_last_row_of_a_user_wins() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = write(folder.path(), "users.csv", "user_id,is_internal,role\nu,1,x\nv,TRUE,\nu,no,y\n");
-        let batch = users(Some(&path), Tz::UTC).expect("users");
+        let batch = users(Some(&path), Tz::UTC, &mut LeftOut::default()).expect("users");
         assert_eq!(strings(&batch, "role"), ["y", ""]);
         assert_eq!(strings(&batch, "is_internal"), ["false", "true"]);
         let settings = DimensionSettings { users: Some(path), ..DimensionSettings::default() };
@@ -358,7 +371,7 @@ mod tests {
     fn check_refused(content: &str, expected: &[&str]) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = write(folder.path(), "orgs.csv", content);
-        let message = orgs(Some(&path), Tz::UTC).expect_err("must be refused").to_string();
+        let message = orgs(Some(&path), Tz::UTC, &mut LeftOut::default()).expect_err("must be refused").to_string();
         for part in expected.iter().chain(&["orgs.csv"]) {
             assert!(message.contains(part), "{part:?} is not in: {message}");
         }
@@ -370,17 +383,19 @@ mod tests {
         check_refused("org_id,headcount\na,1\nb,-5\n", &["line 3", "headcount", "-5"]);
         check_refused("org_id,headcount\na,many\n", &["line 2", "headcount"]);
         check_refused("org_id,valid_from\na,2026-02-30\n", &["line 2", "valid_from", "2026-02-30"]);
-        check_refused("org_id,name\n,x\n", &["line 2", "org_id"]);
-    }
+            }
 
     #[test]
-    fn stages_are_known_words() {
+    fn what_cannot_be_used_is_left_out_and_said() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = write(folder.path(), "apps.csv", "app_id,stage\na, store ;flow\nb,\n");
-        assert_eq!(strings(&apps(Some(&path), Tz::UTC).expect("apps"), "stage"), [";store;flow;", ";"]);
-        let path = write(folder.path(), "wrong.csv", "app_id,stage\na,keep\n");
-        let message = apps(Some(&path), Tz::UTC).expect_err("must be refused").to_string();
-        assert!(message.contains("line 2") && message.contains("decide"), "{message}");
+        let path = write(folder.path(), "apps.csv", "app_id,stage\na, store ;flow\nb,keep;decide\n,store\nc,keep\n");
+        let mut left_out = LeftOut::default();
+        let batch = apps(Some(&path), Tz::UTC, &mut left_out).expect("apps");
+        assert_eq!(strings(&batch, "stage"), [";store;flow;", ";decide;", ";"]);
+        let sentences = left_out.sentences();
+        assert_eq!(sentences.len(), 2, "{sentences:?}");
+        assert!(sentences.iter().any(|s| s.contains("`keep` is no stage") && s.contains("2 times, first in line 3")));
+        assert!(sentences.iter().any(|s| s.contains("without app_id") && s.contains("line 4")));
     }
 
     #[test]
@@ -396,7 +411,7 @@ mod tests {
         .expect("a batch");
         let file = write_files(folder.path(), None, &batch.schema(), &[], [Ok(batch)]).expect("a file").expect("rows");
         let path = folder.path().join(file.path);
-        let batch = orgs(Some(&path), Tz::UTC).expect("orgs");
+        let batch = orgs(Some(&path), Tz::UTC, &mut LeftOut::default()).expect("orgs");
         assert_eq!(strings(&batch, "headcount"), ["5", ""]);
         assert_eq!(strings(&batch, "registered_on"), ["2026-01-02", ""]);
     }

@@ -1,7 +1,8 @@
 //! The rows of a dimension file, CSV or Parquet, as text with the place they came from.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{AsArray, StringArray};
 use arrow::compute::cast;
@@ -29,13 +30,6 @@ impl Row<'_> {
 
     pub(super) fn text(&self, column: usize) -> String {
         self.values[column].to_owned()
-    }
-
-    pub(super) fn key(&self, column: usize) -> Result<String> {
-        if self.values[column].is_empty() {
-            return Err(self.refuse(column, "a key cannot be empty"));
-        }
-        Ok(self.text(column))
     }
 
     /// An ISO date, or the local date of an RFC 3339 instant.
@@ -81,18 +75,46 @@ impl Row<'_> {
     }
 }
 
-/// Gives each row of a dimension file to `take`; no path, no rows. The first `needed` columns must be in the file;
-/// columns that are not named are passed over.
+/// What was left out of dimension files: each kind of thing, how often, and where first.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut(BTreeMap<(PathBuf, String), (u64, String)>);
+
+impl LeftOut {
+    pub(super) fn add(&mut self, row: &Row, what: &str) {
+        let (kind, number) = row.place;
+        let key = (row.path.to_owned(), what.to_owned());
+        self.0.entry(key).or_insert_with(|| (0, format!("{kind} {number}"))).0 += 1;
+    }
+
+    pub(super) fn sentences(&self) -> Vec<String> {
+        let sentence = |((path, what), (times, place)): (&(PathBuf, String), &(u64, String))| {
+            let times = if *times == 1 { format!("in {place}") } else { format!("{times} times, first in {place}") };
+            format!("{}: left out {what} ({times})", path.display())
+        };
+        self.0.iter().map(sentence).collect()
+    }
+}
+
+/// Gives each row of a dimension file to `take`; no path, no rows. The first `needed` columns are its key: they must be
+/// in the file, and a row where one is empty is left out. Columns that are not named are passed over.
 pub(super) fn for_each_row(
     path: Option<&Path>,
     columns: &[&str],
     needed: usize,
-    take: impl FnMut(&Row) -> Result<()>,
+    left_out: &mut LeftOut,
+    mut take: impl FnMut(&Row, &mut LeftOut) -> Result<()>,
 ) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let file = File::open(path).map_err(|e| {
         Error::Definition(format!("cannot read dimension file {}: {e}; check [dimensions] in the settings", path.display()))
     })?;
+    let take = |row: &Row| match (0..needed).find(|&column| row.get(column).is_empty()) {
+        Some(column) => {
+            left_out.add(row, &format!("a row without {}", columns[column]));
+            Ok(())
+        }
+        None => take(row, left_out),
+    };
     if path.extension().is_some_and(|extension| extension == "parquet") {
         parquet_rows(path, file, columns, needed, take)
     } else {

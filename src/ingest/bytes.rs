@@ -29,7 +29,8 @@ impl<'a> Progress<'a> {
     /// Tells that more bytes are read.
     pub(super) fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        (self.tell)(done, self.total);
+        // A file may have grown since the total was taken.
+        (self.tell)(done.min(self.total), self.total);
     }
 }
 

@@ -2,6 +2,7 @@
 //! of its length or an open quote is taken out here, line by line; nothing longer than a record is held for it.
 //! It does not know fields.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read};
 
 use crate::event::Reason;
@@ -200,7 +201,7 @@ impl<R: Read> Cutter<R> {
         if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let text = line(&self.buffer[..=end]);
             let reason = if std::str::from_utf8(text).is_ok() { reason } else { Reason::BadEncoding };
-            let raw = lossy_raw(text);
+            let raw = lossy_raw(text).into_owned();
             self.walk.give_up(end + 1);
             self.buffer.drain(..=end);
             self.walk.shift(end + 1);
@@ -265,15 +266,17 @@ impl Skipped {
         }
         let is_text = !self.is_invalid && self.partial.is_empty();
         let reason = if is_text { reason } else { Reason::BadEncoding };
-        Piece::Refused(reason, lossy_raw(line(&self.head)))
+        Piece::Refused(reason, lossy_raw(line(&self.head)).into_owned())
     }
 }
 
 /// The beginning of a rejected record as text, whatever its bytes are.
-pub(super) fn lossy_raw(bytes: &[u8]) -> String {
+pub(super) fn lossy_raw(bytes: &[u8]) -> Cow<'_, str> {
     // A character at the end may be cut; what replaces it is beyond the limit, so that it is cut off again.
-    let head = bytes.get(..MAX_RAW_BYTES + 4).unwrap_or(bytes);
-    cut_raw(&String::from_utf8_lossy(head)).to_owned()
+    match String::from_utf8_lossy(bytes.get(..MAX_RAW_BYTES + 4).unwrap_or(bytes)) {
+        Cow::Borrowed(text) => Cow::Borrowed(cut_raw(text)),
+        Cow::Owned(text) => Cow::Owned(cut_raw(&text).to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -307,8 +310,6 @@ mod tests {
     fn check(text: &str, ending: Ending, max_record_bytes: usize, expected: &[&str]) {
         for chunk_bytes in [1, 2, 3, 5, 8, 13, 1000] {
             let found = flat(&cut(text.as_bytes(), ending, chunk_bytes, max_record_bytes));
-            // Lines that are too long may also come whole, if a chunk happens to hold them.
-            let found: Vec<_> = found.iter().map(|l| l.as_str()).collect();
             assert_eq!(found, expected, "{text:?} by {chunk_bytes}");
         }
     }
@@ -357,7 +358,9 @@ mod tests {
         assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
-    fn header(text: &str) -> (Result<Option<(String, u64)>, &'static str>, Vec<String>) {
+    type Header = Result<Option<(String, u64)>, &'static str>;
+
+    fn header(text: &str) -> (Header, Vec<String>) {
         let mut cutter = Cutter::new(text.as_bytes(), Ending::Quoted, 2, 100).expect("memory");
         let header = cutter.header().expect("memory");
         let pieces: Vec<_> = std::iter::from_fn(|| cutter.next().expect("memory")).collect();

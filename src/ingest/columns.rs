@@ -12,15 +12,38 @@ use crate::period::Day;
 use crate::store::staged_schema;
 
 use super::chunks::lossy_raw;
-use super::record::{Event, Judge, Rules, Values};
+use super::record::{Event, Judge, Rules, Values, cut_raw};
 
-/// A record that is no event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reject {
-    /// Where it begins, from 1; within a harvest from the first line of its part.
-    pub(super) line: u64,
-    pub(super) reason: Reason,
-    pub(super) raw: String,
+/// Records that are no events, in order. Lean, because a part of a file may hold nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    places: Vec<(u32, Reason)>,
+    raw_ends: Vec<u32>,
+    raw: String,
+}
+
+impl Refusals {
+    /// Adds a record that begins at this line of its part, from 1. The text is cut at 4 KiB.
+    pub(super) fn push(&mut self, line: u64, reason: Reason, raw: &str) {
+        // A part is a few megabytes, and so are its lines and its text.
+        self.places.push((u32::try_from(line).unwrap_or(u32::MAX), reason));
+        self.raw.push_str(cut_raw(raw));
+        self.raw_ends.push(u32::try_from(self.raw.len()).unwrap_or(u32::MAX));
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Each with its line, from 1, within its part.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Reason, &str)> {
+        let starts = std::iter::once(0).chain(self.raw_ends.iter().copied());
+        self.places.iter().zip(starts.zip(&self.raw_ends)).map(|((line, reason), (start, end))| {
+            let raw = self.raw.get(start as usize..*end as usize).unwrap_or_default();
+            (u64::from(*line), *reason, raw)
+        })
+    }
 }
 
 /// A part of a file, read.
@@ -29,7 +52,7 @@ pub(super) struct Harvest {
     /// Accepted events in order, by day.
     pub(super) batches: Vec<(Day, RecordBatch)>,
     /// Refused records in order.
-    pub(super) rejects: Vec<Reject>,
+    pub(super) rejects: Refusals,
     /// All records.
     pub(super) read: u64,
     /// All lines (of Parquet: rows), also blank ones.
@@ -84,7 +107,7 @@ impl Harvester {
     /// Takes a record that is no event.
     pub(super) fn reject(&mut self, line: u64, reason: Reason, raw: &[u8]) {
         self.harvest.read += 1;
-        self.harvest.rejects.push(Reject { line, reason, raw: lossy_raw(raw) });
+        self.harvest.rejects.push(line, reason, &lossy_raw(raw));
     }
 
     /// How much text the accepted events hold, in bytes, about.

@@ -77,7 +77,7 @@ fn kept<'a>(record: &str, split: &Split, header: &Header, keep: &Keep, out: &'a 
         .collect();
     // The borrow of `quoted` ends with the object, which is copied into `out`.
     let has_object = keep.object(quoted.iter().map(Option::as_deref), out).is_some();
-    has_object.then(|| out.as_str())
+    has_object.then_some(out.as_str())
 }
 
 /// Calls `take` with the line (from 1), the bytes, and the fields of each record that is not blank.

@@ -277,17 +277,14 @@ impl<'a> Scan<'a> {
                 self.expect(b':')?;
                 self.skip_space();
             }
-            is_first = match self.peek()? {
-                inner @ (b'{' | b'[') => {
-                    self.at += 1;
-                    open.push(inner);
-                    true
-                }
-                _ => {
-                    self.value()?;
-                    false
-                }
-            };
+            let inner = self.peek()?;
+            is_first = matches!(inner, b'{' | b'[');
+            if is_first {
+                self.at += 1;
+                open.push(inner);
+            } else {
+                self.value()?;
+            }
         }
         Some(())
     }

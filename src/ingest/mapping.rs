@@ -1,15 +1,16 @@
 //! A source's SQL `select`: rows of the raw file, table `raw`, become rows with the event fields, each with the number
 //! of the row that it came from. It knows SQL; it does not know files or what makes a record an event.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::datasource::{MemTable, provider_as_source, source_as_provider};
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::collect;
@@ -52,10 +53,9 @@ impl Mapping {
         let failed = |error: DataFusionError| Error::Definition(explain(&error, raw));
         let columns = alone(async {
             let plan = plan(&state, &statement, &with_row(raw, &all)).await?;
-            read_columns(&state.optimize(&plan)?)
+            read_columns(&plan, raw)
         })?
         .map_err(failed)?;
-        let columns: Vec<usize> = columns.into_iter().filter(|column| *column < all.len()).collect();
         let schema = with_row(raw, &columns);
         let plan = alone(plan(&state, &statement, &schema))?.map_err(failed)?;
         check_rows(&plan)?;
@@ -139,18 +139,20 @@ fn with_row(raw: &Schema, columns: &[usize]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(nullable).chain([row]).collect::<Vec<_>>()))
 }
 
-// The places of the columns that an optimised plan scans.
-fn read_columns(plan: &LogicalPlan) -> std::result::Result<Vec<usize>, DataFusionError> {
-    let mut columns = Vec::new();
+// The places of the raw columns that a plan names.
+fn read_columns(plan: &LogicalPlan, raw: &Schema) -> std::result::Result<Vec<usize>, DataFusionError> {
+    let mut columns = BTreeSet::new();
     plan.apply(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            let schema = source_as_provider(&scan.source)?.schema();
-            columns = scan.projection.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        }
-        Ok(TreeNodeRecursion::Continue)
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::Column(column) = part {
+                    columns.extend(raw.index_of(&column.name).ok());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
     })?;
-    columns.sort_unstable();
-    Ok(columns)
+    Ok(columns.into_iter().collect())
 }
 
 // Each row must stand for itself, because the select runs over parts of a file.
@@ -234,7 +236,7 @@ fn alone<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, StringArray, StructArray};
+    use arrow::array::{Array, ArrayRef, StringArray, StructArray};
 
     use super::*;
 

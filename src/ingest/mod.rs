@@ -213,8 +213,8 @@ impl Gathered {
     fn add(&mut self, harvest: Harvest, line: &mut u64) -> Result<()> {
         let rejected = harvest.rejects.len() as u64;
         let Some(file) = self.files.last_mut() else { return Ok(()) };
-        for reject in &harvest.rejects {
-            self.rejects.add(&file.source, *line + reject.line, reject)?;
+        for (place, reason, raw) in harvest.rejects.iter() {
+            self.rejects.add(&file.source, *line + place, reason, raw)?;
         }
         file.read += harvest.read;
         file.rejected += rejected;
@@ -235,3 +235,6 @@ pub struct Found {
     /// Files in a folder whose names tell no format.
     pub passed_over: Vec<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,6 @@ use super::table::{Table, rows_as_json};
 
 const BATCH_ROWS: usize = 8192;
 const HARVEST_BYTES: usize = 8 << 20;
-const HARVEST_ROWS: u64 = 128 << 10;
 
 /// An opened file.
 pub(super) struct ParquetFile<'a> {
@@ -56,44 +55,47 @@ impl<'a> ParquetFile<'a> {
             Some(mapping) => mapping.columns().to_vec(),
             None => self.field_columns(reading.keep),
         };
-        let mut part = Part { harvester: Harvester::new(reading.rules), rejected: Vec::new(), first: 0, next: 0 };
+        let mut part = Part { harvester: Harvester::new(reading.rules), rejected: Vec::new(), rows: 0 };
         for batch in self.reader(group, &columns, None)? {
             let batch = batch.map_err(|e| damaged(self.label, &e))?;
             part.take(&batch, reading).map_err(|e| e.within(self.label))?;
-            if part.is_full() && !give(self.harvest(group, &mut part, reading)?) {
+            if part.harvester.bytes() > HARVEST_BYTES && !give(part.harvester.harvest(reading.file, 0)?) {
                 return Ok(());
             }
         }
-        give(self.harvest(group, &mut part, reading)?);
+        self.refuse(group, &mut part, reading, give)?;
+        give(part.harvester.harvest(reading.file, part.rows)?);
         Ok(())
     }
 
-    fn harvest(&self, group: usize, part: &mut Part, reading: &Reading) -> Result<Harvest> {
-        let raw = self.raw_rows(group, &part.rejected)?;
-        for ((row, reason), raw) in part.rejected.drain(..).zip(raw) {
-            part.harvester.reject(row - part.first + 1, reason, raw.as_bytes());
+    // Rejected rows are few: only they are read with all their columns, in one second pass over the group.
+    fn refuse(
+        &self,
+        group: usize,
+        part: &mut Part,
+        reading: &Reading,
+        give: &mut dyn FnMut(Harvest) -> bool,
+    ) -> Result<()> {
+        if part.rejected.is_empty() {
+            return Ok(());
         }
-        let rows = part.next - part.first;
-        part.first = part.next;
-        part.harvester.harvest(reading.file, rows)
-    }
-
-    // Rejected rows are few: only they are read with all their columns, in a second pass.
-    fn raw_rows(&self, group: usize, rejected: &[(u64, Reason)]) -> Result<Vec<String>> {
-        if rejected.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = rejected.iter().map(|(row, _)| usize::try_from(*row).unwrap_or(usize::MAX));
+        let rows = part.rejected.iter().map(|(row, _)| usize::try_from(*row).unwrap_or(usize::MAX));
         let total = usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(usize::MAX);
         let selection = RowSelection::from_consecutive_ranges(rows.map(|row| row..row + 1), total);
         let columns: Vec<usize> = (0..self.schema().fields().len()).collect();
-        let mut raw = Vec::new();
+        let mut rejected = part.rejected.iter();
         for batch in self.reader(group, &columns, Some(selection))? {
             let batch = batch.map_err(|e| damaged(self.label, &e))?;
             // A column whose type JSON cannot show must not turn a rejected row into a failed ingest.
-            raw.extend(rows_as_json(&batch).unwrap_or_else(|_| vec![String::new(); batch.num_rows()]));
+            let raw = rows_as_json(&batch).unwrap_or_else(|_| vec![String::new(); batch.num_rows()]);
+            for (raw, (row, reason)) in raw.iter().zip(&mut rejected) {
+                part.harvester.reject(row + 1, *reason, raw.as_bytes());
+            }
+            if !give(part.harvester.harvest(reading.file, 0)?) {
+                return Ok(());
+            }
         }
-        Ok(raw)
+        Ok(())
     }
 
     fn reader(
@@ -131,12 +133,11 @@ pub(super) struct Reading<'a> {
     pub(super) file: u32,
 }
 
-// Rows of a group that no harvest has yet: from `first` up to `next`.
+// A row group on its way: which of its rows are no events, and how many rows were taken.
 struct Part {
     harvester: Harvester,
     rejected: Vec<(u64, Reason)>,
-    first: u64,
-    next: u64,
+    rows: u64,
 }
 
 impl Part {
@@ -148,14 +149,10 @@ impl Part {
         };
         take_rows(fields, reading, &mut self.harvester, |place, reason| {
             let row = rows.map_or(place as u64, |rows| rows.value(place).cast_unsigned());
-            self.rejected.push((self.next + row, reason));
+            self.rejected.push((self.rows + row, reason));
         })?;
-        self.next += batch.num_rows() as u64;
+        self.rows += batch.num_rows() as u64;
         Ok(())
-    }
-
-    fn is_full(&self) -> bool {
-        self.harvester.bytes() > HARVEST_BYTES || self.next - self.first >= HARVEST_ROWS
     }
 }
 

@@ -85,6 +85,7 @@ pub(super) type Values<'a> = [Value<'a>; FIELDS.len()];
 
 /// An accepted record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names of the dictionary")]
 pub(super) struct Event<'a> {
     pub(super) event_id: &'a str,
     pub(super) ts_us: i64,
@@ -198,8 +199,8 @@ fn duration(ms: Value, seconds: Value) -> Option<i64> {
 
 // Bytes that can begin no control character decide almost every id without decoding it: those of C1 begin with 0xC2.
 fn is_id(id: &str) -> bool {
-    let is_suspect = id.bytes().fold(false, |found, b| found | (b < 0x20) | (b == 0x7f) | (b == 0xc2));
-    id.len() <= MAX_ID_BYTES && !(is_suspect && id.chars().any(char::is_control))
+    let suspects = id.bytes().filter(|b| matches!(b, 0..0x20 | 0x7f | 0xc2)).count();
+    id.len() <= MAX_ID_BYTES && (suspects == 0 || !id.chars().any(char::is_control))
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder};
 
 use crate::error::{Error, Result};
+use crate::event::Reason;
 
 use super::FileReport;
-use super::columns::{Reject, internal};
+use super::columns::internal;
 
 const BATCH_ROWS: usize = 8192;
 const SHOWN: usize = 3;
@@ -45,16 +46,16 @@ impl Rejects {
     }
 
     /// Adds a reject of a source. Beyond the limit of memory the ingest ends, whatever share of it is rejected.
-    pub(super) fn add(&mut self, source: &str, line: u64, reject: &Reject) -> Result<()> {
+    pub(super) fn add(&mut self, source: &str, line: u64, reason: Reason, raw: &str) -> Result<()> {
         self.source.append_value(source);
         self.line.append_value(i64::try_from(line).unwrap_or(i64::MAX));
-        self.reason.append_value(reject.reason.name());
-        self.raw.append_value(&reject.raw);
+        self.reason.append_value(reason.name());
+        self.raw.append_value(raw);
         if self.first.len() < SHOWN {
-            self.first.push(format!("{source} line {line} {}", reject.reason.name()));
+            self.first.push(format!("{source} line {line} {}", reason.name()));
         }
         self.rows += 1;
-        self.bytes += source.len() + reject.raw.len() + ROW_BYTES;
+        self.bytes += source.len() + raw.len() + ROW_BYTES;
         if self.bytes as u64 > self.max_bytes {
             let rows: usize = self.rows + self.batches.iter().map(RecordBatch::num_rows).sum::<usize>();
             return Err(Error::Data(format!(
@@ -71,8 +72,9 @@ impl Rejects {
         let read: u64 = files.iter().map(|file| file.read).sum();
         let rejected: u64 = files.iter().map(|file| file.rejected).sum();
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        let (share, limit) = (rejected as f64, max_rejected * read as f64);
-        if rejected == 0 || share <= limit {
+        let share = rejected as f64 / read as f64;
+        // A share that is a decimal fraction, such as 29 of 100, divides to the very number that the setting says.
+        if rejected == 0 || share <= max_rejected {
             return Ok(());
         }
         let mut worst: Vec<&FileReport> = files.iter().filter(|file| file.rejected > 0).collect();

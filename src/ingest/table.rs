@@ -118,7 +118,6 @@ impl Column {
     #[inline]
     fn value(&self, row: usize) -> Value<'_> {
         match self {
-            Self::Missing => Value::Missing,
             Self::Text(column) if column.is_valid(row) => Value::Text(column.value(row)),
             Self::Integer(column) if column.is_valid(row) => Value::Integer(column.value(row)),
             Self::Decimal(column) if column.is_valid(row) => Value::Decimal(column.value(row)),

@@ -12,7 +12,7 @@ use crate::settings::LogFormat;
 
 use super::bytes::{Progress, open, read_error};
 use super::chunks::{Cutter, Ending, Piece};
-use super::columns::{Harvest, Harvester, Reject, internal};
+use super::columns::{Harvest, Harvester, Refusals, internal};
 use super::csv::{self, Header};
 use super::inputs::Source;
 use super::jsonl;
@@ -98,7 +98,9 @@ fn each_piece(
         let harvest = match piece {
             Piece::Records(records) => read(&records).map_err(|e| e.within(&source.label))?,
             Piece::Refused(reason, raw) => {
-                Harvest { rejects: vec![Reject { line: 1, reason, raw }], read: 1, lines: 1, ..Harvest::default() }
+                let mut rejects = Refusals::default();
+                rejects.push(1, reason, &raw);
+                Harvest { rejects, read: 1, lines: 1, ..Harvest::default() }
             }
         };
         give(harvest);

@@ -135,7 +135,7 @@ pub async fn compute(
         metrics,
         head,
         range: ground.range,
-        notes: ground.note.into_iter().collect(),
+        notes: ground.notes,
         _work: ground.work,
     })
 }
@@ -146,7 +146,7 @@ pub(super) struct Ground {
     pub(super) range: ObservedRange,
     pub(super) parameters: Parameters,
     pub(super) frame: Option<Frame>,
-    pub(super) note: Option<String>,
+    pub(super) notes: Vec<String>,
     pub(super) work: TempDir,
 }
 
@@ -159,11 +159,13 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Opti
     }
     let range = observed_range(settings, engine, &snapshot, as_of).await?;
     let work = store.work_folder()?;
-    for table in dimensions::write_tables(settings, range, work.path())? {
-        engine.register(&table)?;
+    let (tables, left_out) = dimensions::write_tables(settings, range, work.path())?;
+    for table in &tables {
+        engine.register(table)?;
     }
+    let notes = note.into_iter().chain(left_out).collect();
     let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start: settings.report.week_start });
-    Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, note, work })
+    Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, notes, work })
 }
 
 // A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.

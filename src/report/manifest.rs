@@ -113,12 +113,6 @@ impl Head {
         })
     }
 
-    /// The day before which rows are left out. A day up to the first observed one asks for everything, so also for the
-    /// week and month that began before it.
-    pub(super) fn cut(&self) -> Option<Day> {
-        self.from.filter(|from| self.first_day.is_none_or(|first| *from > first))
-    }
-
     /// What makes numbers under another head incomparable; definitions are compared file by file.
     pub(super) fn difference(&self, other: &Self) -> Option<&'static str> {
         let pairs = [

@@ -1,17 +1,18 @@
 //! One day in memory: drop what it has already, sort, write it in parts, roll it up on the way.
 //! It does not know which days there are, nor how days larger than the memory are cut.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::DayCounts;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
 use super::rows::{RowId, Rows, gather, position, rows_at_once};
 use super::who::Who;
+use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::period::Day;
@@ -30,6 +31,7 @@ pub(super) struct Place<'a> {
     pub(super) who: &'a Who,
     /// A file of events ends with the organisation that fills it up to so many rows.
     pub(super) part_rows: usize,
+    pub(super) threads: Threads,
 }
 
 /// Files that were written for a day.
@@ -105,15 +107,17 @@ pub(super) fn seal_day(
     let left_out =
         chunks.iter().map(|_| None).chain(duplicate.iter().map(|marks| Some(marks.as_slice()))).collect::<Vec<_>>();
     chunks.extend(staged);
-    let order = sort(&chunks, &left_out, place.part_rows)?;
+    let order = sort(&chunks, &left_out, place.part_rows, place.threads)?;
     result.files = write_ordered(place, &chunks, &order)?;
     Ok(result)
 }
 
-// The parts are written at once: a single large day keeps all threads busy.
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
-    let parts = order.parts.par_iter().map(|part| write_part(place, slices(chunks, &order.ids[part.clone()])));
-    let parts = parts.collect::<Result<Vec<_>>>()?;
+    let write = |part: &Range<usize>| write_part(place, slices(chunks, &order.ids[part.clone()]));
+    let parts = match place.threads {
+        Threads::One => order.parts.iter().map(write).collect::<Result<Vec<_>>>()?,
+        Threads::All => order.parts.par_iter().map(write).collect::<Result<Vec<_>>>()?,
+    };
     Ok(parts.into_iter().fold(DayFiles::default(), |mut files, part| {
         files.extend(part);
         files

@@ -58,7 +58,7 @@ pub(super) fn seal_large_day(
     let mut runs = Vec::new();
     for (sealed, staged) in sealed.into_iter().zip(staged) {
         let run = room.folder.join(format!("run-{}", runs.len()));
-        seal_partition(&sealed, &staged, &run, &mut result)?;
+        seal_partition(place, [&sealed, &staged], &run, &mut result)?;
         runs.push(run);
     }
     if result.counts.accepted == 0 {
@@ -88,7 +88,7 @@ fn first_of_each(rows: &Rows, result: &mut DayResult) -> Result<(RecordBatch, Ve
 }
 
 // Deduplicates and sorts one partition into a work file.
-fn seal_partition(sealed: &Path, staged: &Path, run: &Path, result: &mut DayResult) -> Result<()> {
+fn seal_partition(place: &Place<'_>, [sealed, staged]: [&Path; 2], run: &Path, result: &mut DayResult) -> Result<()> {
     let staged_rows = chunks(read(staged)?).collect::<Result<Vec<_>>>()?;
     let mut dedupe = Dedupe::new(&staged_rows);
     let mut rows = Vec::new();
@@ -104,7 +104,7 @@ fn seal_partition(sealed: &Path, staged: &Path, run: &Path, result: &mut DayResu
     let none = std::iter::repeat_n(None, rows.len());
     let left_out = none.chain(duplicate.iter().map(|marks| Some(marks.as_slice()))).collect::<Vec<_>>();
     rows.extend(staged_rows);
-    let order = sort(&rows, &left_out, usize::MAX)?;
+    let order = sort(&rows, &left_out, usize::MAX, place.threads)?;
     let mut writer = create(run, &Table::Events.file_schema())?;
     for batch in slices(&rows, &order.ids) {
         let batch = batch?;

@@ -83,19 +83,23 @@ pub fn seal(
 ) -> Result<Sealed> {
     let sealed_files = files_by_day(snapshot);
     let last_observed = sealed_files.last_key_value().map(|(&day, _)| day);
-    let tasks = staging.days().into_iter().map(|day| {
+    let days = staging.days();
+    // A day at work on all threads may, while it waits for one of them, take up another day, and then the memory of
+    // both: days run either side by side, each on one thread, or one after the other.
+    let all = rayon::current_num_threads();
+    let share = if days.len() < all { 0 } else { limits.memory / all as u64 };
+    let tasks = days.into_iter().map(|day| {
         let sealed = sealed_files.get(&day).map_or(&[][..], Vec::as_slice);
-        Task::new(store, staging, day, sealed, who)
+        Task::new(staging, place(store, day, who), sealed, share)
     });
     let tasks = tasks.collect::<Result<Vec<_>>>()?;
-    let at_once = rayon::current_num_threads().min(tasks.len()).max(1) as u64;
-    let (small, large) = tasks.iter().partition::<Vec<_>, _>(|task| task.memory <= limits.memory / at_once);
-    let mut results = small
+    let (side_by_side, alone) = tasks.iter().partition::<Vec<_>, _>(|task| task.place.threads == Threads::One);
+    let mut results = side_by_side
         .par_iter()
         .with_max_len(1)
         .map(|task| Ok((task.place.day, task.in_memory(files)?)))
         .collect::<Result<BTreeMap<Day, DayResult>>>()?;
-    for task in large {
+    for task in alone {
         let result = if task.memory <= limits.memory {
             task.in_memory(files)?
         } else {
@@ -133,6 +137,13 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, _lim
     Ok(result)
 }
 
+// How many threads work on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    One,
+    All,
+}
+
 // One staged day with what is sealed of it.
 struct Task<'a> {
     place: Place<'a>,
@@ -142,11 +153,12 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn new(store: &Store, staging: &'a Staging, day: Day, sealed: &[&DataFile], who: &'a Who) -> Result<Self> {
-        let place = place(store, day, who);
+    fn new(staging: &'a Staging, mut place: Place<'a>, sealed: &[&DataFile], share: u64) -> Result<Self> {
         let sealed = sealed.iter().map(|file| SealedFile::open(&place.events, file)).collect::<Result<Vec<_>>>()?;
-        let bytes = sealed.iter().map(SealedFile::decoded_bytes).sum::<u64>() + staging.bytes(day);
-        Ok(Self { place, staging, sealed, memory: bytes.saturating_mul(MEMORY_PER_BYTE) })
+        let bytes = sealed.iter().map(SealedFile::decoded_bytes).sum::<u64>() + staging.bytes(place.day);
+        let memory = bytes.saturating_mul(MEMORY_PER_BYTE);
+        place.threads = if memory <= share { Threads::One } else { Threads::All };
+        Ok(Self { place, staging, sealed, memory })
     }
 
     fn in_memory(&self, files: usize) -> Result<DayResult> {
@@ -179,7 +191,7 @@ impl<'a> Task<'a> {
 fn place<'a>(store: &Store, day: Day, who: &'a Who) -> Place<'a> {
     let [events, user_day, org_app_day] =
         [Table::Events, Table::UserDay, Table::OrgAppDay].map(|table| store.table_root(table));
-    Place { day, events, user_day, org_app_day, who, part_rows: PART_ROWS }
+    Place { day, events, user_day, org_app_day, who, part_rows: PART_ROWS, threads: Threads::One }
 }
 
 fn files_by_day(snapshot: &Snapshot) -> BTreeMap<Day, Vec<&DataFile>> {

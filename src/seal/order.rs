@@ -9,6 +9,7 @@ use std::ops::Range;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
+use super::Threads;
 use super::rows::{CHUNK_ROWS, RowId, Rows, position, row_id};
 use crate::error::{Error, Result};
 
@@ -23,12 +24,16 @@ pub(super) struct Order {
 
 /// Sorts the rows of all chunks (at most 65,536) but those marked in `left_out` (by chunk, then row; an absent entry leaves out nothing).
 /// A part ends with the organisation that fills it up to `part_rows`.
-pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usize) -> Result<Order> {
+#[expect(clippy::stable_sort_primitive, reason = "only the stable sort finds the runs of sealed events")]
+pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usize, threads: Threads) -> Result<Order> {
     if chunks.len() > CHUNK_ROWS {
         return Err(Error::Internal(format!("cannot sort {} batches of events at once", chunks.len())));
     }
     let mut packed = Packed::new(chunks, left_out);
-    packed.keys.par_sort();
+    match threads {
+        Threads::One => packed.keys.sort(),
+        Threads::All => packed.keys.par_sort(),
+    }
     packed.settle_ties(chunks);
     let parts = packed.parts(part_rows);
     Ok(Order { parts, ids: packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect() })

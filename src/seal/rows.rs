@@ -82,7 +82,7 @@ impl Rows {
         let (Some(ts), Some(duration_ms)) = (ts.cloned(), duration_ms.cloned()) else {
             return Err(misfit("ts", "or duration_ms is no number"));
         };
-        Ok(Self { event_id, ts, user_id, org_id, app_id, action, duration_ms, concurrent_id, extra, file, batch })
+        Ok(Self { batch, event_id, ts, user_id, org_id, app_id, action, duration_ms, concurrent_id, extra, file })
     }
 
     /// The number of events.

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
+use super::Threads;
 use super::day::{DayResult, Place, seal_day};
 use super::large::{Room, seal_large_day};
 use super::rows::{Rows, chunks};
@@ -93,7 +94,7 @@ fn who() -> Who {
 
 fn place<'a>(folder: &Path, who: &'a Who, part_rows: usize) -> Place<'a> {
     let [events, user_day, org_app_day] = ["events", "user_day", "org_app_day"].map(|name| folder.join(name));
-    Place { day: 20_000, events, user_day, org_app_day, who, part_rows }
+    Place { day: 20_000, events, user_day, org_app_day, who, part_rows, threads: Threads::All }
 }
 
 /// The content of a sealed day: events, `user_day`, `org_app_day`, and the organisations of each file of events.

@@ -6,3 +6,6 @@ mod catalog;
 mod engine;
 mod frames;
 mod golden;
+mod log;
+mod rollups;
+mod sealing;
