@@ -57,11 +57,8 @@ impl Store {
         let batch = base.last_batch + 1;
         let events = self.state_at(Table::Events, base).await?;
         let BatchFiles { events: days, rejects, batches, batch_days } = files;
-        let mut added = BTreeMap::from([
-            (Table::Batches, batches),
-            (Table::Rejects, rejects),
-            (Table::BatchDays, batch_days),
-        ]);
+        let mut added =
+            BTreeMap::from([(Table::Batches, batches), (Table::Rejects, rejects), (Table::BatchDays, batch_days)]);
         // `batches` goes first and always gets a commit: of two writers that for want of working file locks start from
         // the same base, the second fails there and has changed nothing.
         for table in LEDGER {
@@ -151,7 +148,13 @@ impl Store {
         }
     }
 
-    pub(super) async fn commit_ledger(&self, table: Table, base: &Snapshot, batch: i64, files: Vec<DataFile>) -> Result<()> {
+    pub(super) async fn commit_ledger(
+        &self,
+        table: Table,
+        base: &Snapshot,
+        batch: i64,
+        files: Vec<DataFile>,
+    ) -> Result<()> {
         if let Some(stray) = files.iter().find(|file| integer_bounds(&file.stats, "batch") != Some((batch, batch))) {
             return Err(Error::Internal(format!("{} of {} is not of batch {batch}", stray.path, table.name())));
         }

@@ -91,7 +91,8 @@ impl Log {
         };
         let day = self.table.by_day().then(|| Field::new(DAY, ArrowType::Date32, false));
         let schema = self.table.file_schema();
-        let fields = schema.fields().iter().map(AsRef::as_ref).chain(&day).map(delta_field).collect::<Result<Vec<_>>>()?;
+        let fields =
+            schema.fields().iter().map(AsRef::as_ref).chain(&day).map(delta_field).collect::<Result<Vec<_>>>()?;
         let schema = StructType::try_new(fields).map_err(|error| broken(&error))?;
         // Old versions are what `--as-known-at` reads, so they are never cleaned away.
         let properties = [(TableProperty::EnableExpiredLogCleanup.as_ref(), "false")];

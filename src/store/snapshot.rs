@@ -97,7 +97,8 @@ impl Store {
             let (known, _orphans) = split_ledger(&self.table_root(table), state.files()?, last_batch)?;
             tables.insert(table, self.table_files(table, &state, known));
         }
-        let derived = derived.first().cloned().flatten().filter(|first| derived.iter().all(|d| d.as_ref() == Some(first)));
+        let derived =
+            derived.first().cloned().flatten().filter(|first| derived.iter().all(|d| d.as_ref() == Some(first)));
         let (rollups_from, rollups_who) = derived.map(|derived| (derived.from, derived.who)).unzip();
         Ok(Some(Snapshot { tables, last_batch, rollups_from, rollups_who }))
     }

@@ -111,7 +111,8 @@ fn a_store_that_was_half_made_is_completed() {
     run(async {
         let store = new_store(&folder).await;
         fs::remove_dir_all(store.table_root(Table::Rejects)).expect("removed");
-        fs::remove_file(store.table_root(Table::Batches).join("_delta_log/00000000000000000000.json")).expect("removed");
+        fs::remove_file(store.table_root(Table::Batches).join("_delta_log/00000000000000000000.json"))
+            .expect("removed");
         let store = new_store(&folder).await;
         assert_eq!(ingest(&store, &[3]).await.last_batch, 1);
     });
@@ -299,7 +300,8 @@ fn many_commits_are_read_through_checkpoints() {
         for table in Table::ALL {
             assert_eq!(again.table(table).files, last.table(table).files, "{}", table.name());
         }
-        let newest_of_days: Vec<i64> = (0..7).map(|day| (0..120).rfind(|batch| batch % 7 == day).unwrap_or(-1) + 1).collect();
+        let newest_of_days: Vec<i64> =
+            (0..7).map(|day| (0..120).rfind(|batch| batch % 7 == day).unwrap_or(-1) + 1).collect();
         assert_eq!(values(&again, Table::Events, "duration_ms"), newest_of_days);
     });
 }
