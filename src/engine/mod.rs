@@ -1,46 +1,97 @@
-//! SQL over lists of Parquet files, on the engine that was chosen at the start. Nothing below knows which one it is.
+//! SQL over lists of Parquet files, on the engine that was chosen at the start. Nothing below knows which one it is,
+//! and this module does not know what the tables mean.
+
+mod cluster;
+mod failure;
+mod functions;
+mod local;
+mod query;
+mod table;
+
+pub use failure::failure;
+pub use functions::{RATE, SECONDS};
 
 use std::collections::BTreeMap;
+use std::fmt::{Debug, Formatter};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
 
 use crate::error::Result;
-use crate::settings::EngineSettings;
+use crate::settings::{EngineKind, EngineSettings};
 use crate::store::TableFiles;
+use cluster::Cluster;
+use table::Table;
 
-/// Values for `$name` in a query.
+/// Values for `$name` in a query: dates, integers, booleans and text.
 pub type Parameters = BTreeMap<String, ScalarValue>;
 
-/// A SQL engine with our functions and the tables that were registered.
-#[expect(missing_debug_implementations, reason = "skeleton")]
-pub struct Engine {}
+/// A SQL engine with our functions and the tables that were registered. It knows no clock and no randomness:
+/// functions such as `now()` do not exist.
+pub struct Engine {
+    context: SessionContext,
+    // Only a cluster leaves traces that must go when the engine does.
+    cluster: Option<Cluster>,
+}
+
+impl Debug for Engine {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
 
 impl Engine {
-    /// Starts the engine that the settings name.
-    pub async fn start(_settings: &EngineSettings) -> Result<Self> {
-        todo!()
+    /// Starts the engine that the settings name. `Error::Usage` if this binary was built without it.
+    pub async fn start(settings: &EngineSettings) -> Result<Self> {
+        match settings.kind {
+            EngineKind::Local => Ok(Self { context: local::start(settings)?, cluster: None }),
+            EngineKind::Standalone => {
+                let (context, cluster) = cluster::start(settings).await?;
+                Ok(Self { context, cluster: Some(cluster) })
+            }
+        }
     }
 
-    /// Makes a table known under its name; an older one of that name is replaced.
-    pub fn register(&self, _table: &TableFiles) -> Result<()> {
-        todo!()
+    /// Makes a table known under its name; an older one of that name is replaced. Files are opened when they are read.
+    pub fn register(&self, table: &TableFiles) -> Result<()> {
+        let provider = Table::new(table)?;
+        let name = TableReference::bare(table.name.as_str());
+        self.context.deregister_table(name.clone()).map_err(failure)?;
+        self.context.register_table(name, Arc::new(provider) as Arc<dyn TableProvider>).map_err(failure)?;
+        Ok(())
     }
 
-    /// The schema of a query's result; `Error::Definition` if it cannot be planned or a `$name` has no value.
-    pub async fn plan(&self, _sql: &str, _parameters: &Parameters) -> Result<SchemaRef> {
-        todo!()
+    /// The names and types of a query's columns, all nullable. `Error::Definition` if it cannot be planned, is no query,
+    /// or a `$name` has no value.
+    pub async fn plan(&self, sql: &str, parameters: &Parameters) -> Result<SchemaRef> {
+        let state = self.context.state();
+        let plan = query::plan(&state, sql, parameters).await?;
+        // Some mistakes, such as an aggregate that cannot slide, show only when the operators are chosen.
+        state.create_physical_plan(&plan).await.map_err(query::definition)?;
+        Ok(query::result_schema(&plan))
     }
 
-    /// Runs a query; batches come as they are ready.
-    pub async fn stream(&self, _sql: &str, _parameters: &Parameters) -> Result<SendableRecordBatchStream> {
-        todo!()
+    /// Runs a query; batches come as they are ready, with the schema that `plan` tells. Errors within the stream become
+    /// this program's with [`failure`].
+    pub async fn stream(&self, sql: &str, parameters: &Parameters) -> Result<SendableRecordBatchStream> {
+        let state = self.context.state();
+        let plan = query::plan(&state, sql, parameters).await?;
+        let schema = query::result_schema(&plan);
+        let physical = state.create_physical_plan(&plan).await.map_err(query::definition)?;
+        let stream = datafusion::physical_plan::execute_stream(physical, state.task_ctx()).map_err(failure)?;
+        let stream = query::conform(schema, stream);
+        Ok(if self.cluster.is_some() { cluster::impatient(stream) } else { stream })
     }
 
     /// Runs a query and gathers the result.
-    pub async fn collect(&self, _sql: &str, _parameters: &Parameters) -> Result<Vec<RecordBatch>> {
-        todo!()
+    pub async fn collect(&self, sql: &str, parameters: &Parameters) -> Result<Vec<RecordBatch>> {
+        self.stream(sql, parameters).await?.try_collect().await.map_err(failure)
     }
 }

@@ -2,10 +2,11 @@
 //! Each commit is one table's; the order of the commits makes a killed one harmless.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::files::DataFile;
+use super::files::{DataFile, TableFiles};
 use super::log::{Change, LogState};
 use super::snapshot::{DERIVED, Derived, INGEST, LEDGER, ROLLUPS, Snapshot, WHO, derived_of, split_ledger};
 use super::stats::integer_bounds;
@@ -135,7 +136,7 @@ impl Store {
             Stale::All => [Table::Events, Table::UserDay, Table::OrgAppDay]
                 .iter()
                 .filter_map(|table| base.tables.get(table))
-                .flat_map(|files| files.days())
+                .flat_map(TableFiles::days)
                 .collect(),
         };
         match needed.difference(days).next() {
@@ -164,7 +165,7 @@ impl Store {
             return Ok(());
         }
         let change = Change {
-            remove: paths(orphans, |_| true),
+            remove: paths(&orphans, |_| true),
             add: files,
             transaction: Some((INGEST, batch)),
             facts: BTreeMap::from([("batch", json!(batch))]),
@@ -188,7 +189,7 @@ impl Store {
     }
 
     // The state of a table that a snapshot saw, which must still be the newest.
-    async fn state_at(&self, table: Table, base: &Snapshot) -> Result<LogState> {
+    async fn state_at(&self, table: Table, base: &Snapshot) -> Result<Arc<LogState>> {
         let state = self.log(table).read().await?;
         let (expected, found) = (base.version(table)?, state.version());
         if expected == found {
@@ -202,13 +203,12 @@ impl Store {
 
     async fn checkpoint(&self, tables: &[Table]) -> Result<()> {
         for &table in tables {
-            let log = self.log(table);
-            log.checkpoint(&log.read().await?).await;
+            self.log(table).checkpoint().await?;
         }
         Ok(())
     }
 }
 
-fn paths(files: Vec<DataFile>, chosen: impl Fn(&DataFile) -> bool) -> BTreeSet<String> {
-    files.into_iter().filter(chosen).map(|file| file.path).collect()
+fn paths(files: &[DataFile], chosen: impl Fn(&DataFile) -> bool) -> BTreeSet<String> {
+    files.iter().filter(|file| chosen(file)).map(|file| file.path.clone()).collect()
 }

@@ -102,19 +102,19 @@ pub fn write_files(
             Some(file) => file,
             empty => empty.insert(OpenFile::create(root, day, schema, sort_key)?),
         };
-        file.write(schema, &batch)?;
+        file.write(schema, batch)?;
     }
     open.map(|file| file.finish(root, day, schema)).transpose()
 }
 
 /// The batch with exactly the columns of `schema`, so that neither metadata nor looser nullability gets into a file.
-pub(super) fn conform(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn conform(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
     let same_names = schema.fields().iter().map(|field| field.name()).eq(names(&batch.schema()).iter());
     if !same_names {
         let (expected, found) = (names(schema).join(", "), names(&batch.schema()).join(", "));
         return Err(Error::Internal(format!("a batch has columns ({found}), expected ({expected})")));
     }
-    RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec())
+    RecordBatch::try_new(SchemaRef::clone(schema), batch.into_parts().1)
         .map_err(|error| Error::Internal(format!("a batch does not have the columns of its table: {error}")))
 }
 
@@ -165,7 +165,7 @@ impl OpenFile {
         Ok(open)
     }
 
-    fn write(&mut self, schema: &SchemaRef, batch: &RecordBatch) -> Result<()> {
+    fn write(&mut self, schema: &SchemaRef, batch: RecordBatch) -> Result<()> {
         let batch = conform(schema, batch)?;
         let Some(writer) = &mut self.writer else { return Err(closed(&self.path)) };
         writer.write(&batch).map_err(|error| write_error(&self.path, error))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{DataType as ArrowType, Field};
 use chrono::DateTime;
@@ -38,15 +38,19 @@ pub(super) struct Log {
     table: Table,
     root: PathBuf,
     // The newest state read, so that the next read only looks at what was added.
-    newest: Mutex<Option<DeltaTable>>,
+    newest: Mutex<Option<Arc<LogState>>>,
 }
 
-/// A version of a table.
+/// A version of a table. What was asked of it once is remembered, because the log is replayed for each question.
 #[derive(Debug)]
 pub(super) struct LogState {
     version: i64,
+    // The version at which the log was last opened anew, with the checkpoints that there were then.
+    opened: i64,
     root: PathBuf,
     table: DeltaTable,
+    files: OnceLock<Vec<DataFile>>,
+    transactions: Mutex<BTreeMap<String, Option<i64>>>,
 }
 
 /// What a commit changes.
@@ -103,28 +107,34 @@ impl Log {
         let actions = vec![Action::Protocol(protocol.clone()), Action::Metadata(metadata.clone())];
         let mode = SaveMode::ErrorIfExists;
         let operation = DeltaOperation::Create { mode, location: self.url()?, protocol, metadata };
-        self.append(0, drafts, CommitData::new(actions, operation, HashMap::new(), Vec::new())).map(drop)
+        self.append(0, drafts, &CommitData::new(actions, operation, HashMap::new(), Vec::new())).map(drop)
     }
 
     /// The newest version.
-    pub(super) async fn read(&self) -> Result<LogState> {
-        let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let table = match known {
-            Some(mut table) => table.update_incremental(None).await.map(|()| table),
-            None => deltalake_core::open_table(self.url()?).await,
+    pub(super) async fn read(&self) -> Result<Arc<LogState>> {
+        let state = match self.newest() {
+            // Versions follow each other without gaps, so one look tells whether there is a newer one.
+            Some(state) if !self.commit_path(state.version + 1).exists() => return Ok(state),
+            // A state that was carried forward never takes up a later checkpoint, so its replays get longer and longer.
+            Some(state) if state.version - state.opened < CHECKPOINT_EVERY => {
+                let mut table = state.table.clone();
+                let table = table.update_incremental(None).await.map(|()| table);
+                self.state(table, Some(state.opened))?
+            }
+            _ => self.state(deltalake_core::open_table(self.url()?).await, None)?,
         };
-        let state = self.state(table)?;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.table.clone());
+        let state = Arc::new(state);
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&state));
         Ok(state)
     }
 
     /// An older version, or the newest.
-    pub(super) async fn read_at(&self, version: i64) -> Result<LogState> {
-        let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known.filter(|table| version_of(table) == Some(version)) {
-            Some(table) => self.state(Ok(table)),
-            None => self.state(deltalake_core::open_table_with_version(self.url()?, version.unsigned_abs()).await),
+    pub(super) async fn read_at(&self, version: i64) -> Result<Arc<LogState>> {
+        if let Some(state) = self.newest().filter(|state| state.version == version) {
+            return Ok(state);
         }
+        let table = deltalake_core::open_table_with_version(self.url()?, version.unsigned_abs()).await;
+        self.state(table, None).map(Arc::new)
     }
 
     /// Adds the commit that follows `base`. `Error::Conflict` if another program added one before.
@@ -143,22 +153,25 @@ impl Log {
         let facts = change.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let operation = self.operation(&change.days);
         let data = CommitData::new(actions, operation, facts, transactions.into_iter().collect());
-        if self.append(base.version + 1, drafts, data)? {
+        if self.append(base.version + 1, drafts, &data)? {
             return Ok(());
         }
         let place = self.root.display();
         Err(Error::Conflict(format!("another program changed {place} at the same time: run the command again")))
     }
 
-    /// Writes a checkpoint if it is time for one. A reader does without, slower, so a failure waits for the next time.
-    pub(super) async fn checkpoint(&self, state: &LogState) {
-        let due = state.version > 0 && state.version % CHECKPOINT_EVERY == 0;
-        if due
-            && !self.checkpoint_path(state.version).exists()
+    /// Writes the checkpoint that the newest versions lack, if any. A reader does without one, only slower, so a failure
+    /// is left to the next commit.
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        let version = self.read().await?.version / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+        if version > 0
+            && !self.checkpoint_path(version).exists()
+            && let Ok(state) = self.read_at(version).await
             && deltalake_core::checkpoints::create_checkpoint(&state.table, None).await.is_ok()
         {
-            self.sync_checkpoint(state.version);
+            self.sync_checkpoint(version);
         }
+        Ok(())
     }
 
     /// The days whose files differ between two versions; `None` if the log does not tell.
@@ -183,7 +196,7 @@ impl Log {
 
     // Adds a version to the log if it is still free. delta-rs could do it, but does not sync what it writes: after a
     // power cut the log would end in an empty or torn commit.
-    fn append(&self, version: i64, drafts: &Path, data: CommitData) -> Result<bool> {
+    fn append(&self, version: i64, drafts: &Path, data: &CommitData) -> Result<bool> {
         let bytes = data.get_bytes().map_err(|error| self.broken("encode a commit for", error))?;
         place(drafts.join(format!("commit-{}", Uuid::new_v4())), &self.commit_path(version), &bytes)
     }
@@ -205,15 +218,22 @@ impl Log {
         let _ = sync_folder(&folder);
     }
 
+    fn newest(&self) -> Option<Arc<LogState>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn url(&self) -> Result<Url> {
         Url::from_directory_path(&self.root)
             .map_err(|()| Error::Internal(format!("{} is no absolute path", self.root.display())))
     }
 
-    fn state(&self, table: std::result::Result<DeltaTable, DeltaTableError>) -> Result<LogState> {
+    fn state(&self, table: std::result::Result<DeltaTable, DeltaTableError>, opened: Option<i64>) -> Result<LogState> {
         let table = table.map_err(|error| self.broken("read", error))?;
-        let version = version_of(&table).ok_or_else(|| self.broken("read", "it has no version"))?;
-        let state = LogState { version, root: self.root.clone(), table };
+        let version = table.version().and_then(|version| i64::try_from(version).ok());
+        let version = version.ok_or_else(|| self.broken("read", "it has no version"))?;
+        let (opened, root) = (opened.unwrap_or(version), self.root.clone());
+        let (files, transactions) = (OnceLock::new(), Mutex::default());
+        let state = LogState { version, opened, root, table, files, transactions };
         state.check_protocol()?;
         Ok(state)
     }
@@ -262,16 +282,26 @@ impl LogState {
     }
 
     /// The active files, ordered by day, then path.
-    pub(super) fn files(&self) -> Result<Vec<DataFile>> {
+    pub(super) fn files(&self) -> Result<&[DataFile]> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
         let mut files = self.views()?.map(|view| self.data_file(&view)).collect::<Result<Vec<_>>>()?;
         files.sort_unstable_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Ok(files)
+        Ok(self.files.get_or_init(|| files))
     }
 
     /// How far an application has come, as recorded by its last commit.
     pub(super) async fn transaction(&self, app: &str) -> Result<Option<i64>> {
+        let known = self.transactions.lock().unwrap_or_else(PoisonError::into_inner).get(app).copied();
+        if let Some(version) = known {
+            return Ok(version);
+        }
         let snapshot = self.table.snapshot().map_err(|error| self.broken(error))?;
-        snapshot.transaction_version(&*self.table.log_store(), app).await.map_err(|error| self.broken(error))
+        let version = snapshot.transaction_version(&*self.table.log_store(), app).await;
+        let version = version.map_err(|error| self.broken(error))?;
+        self.transactions.lock().unwrap_or_else(PoisonError::into_inner).insert(app.to_owned(), version);
+        Ok(version)
     }
 
     /// A table property.
@@ -346,10 +376,6 @@ impl CommitEntry {
     fn day(&self) -> Option<Day> {
         parse_day(self.partition_values.as_ref()?.get(DAY)?.as_ref()?)
     }
-}
-
-fn version_of(table: &DeltaTable) -> Option<i64> {
-    table.version().and_then(|version| i64::try_from(version).ok())
 }
 
 fn delta_field(field: &Field) -> Result<StructField> {

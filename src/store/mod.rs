@@ -14,7 +14,7 @@ pub use files::{DataFile, TableFiles, write_files};
 pub use snapshot::Snapshot;
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -51,7 +51,7 @@ impl Store {
     #[expect(clippy::unused_async, reason = "a store behind a network will have to wait here")]
     pub async fn open(root: &Path, zone: Tz) -> Result<Self> {
         layout::check_mark(root, zone)?;
-        let root = fs::canonicalize(root).map_err(|error| Error::path("find", root, error))?;
+        let root = layout::find(root)?;
         let logs = Table::ALL.map(|table| Log::new(&root, table));
         let store = Self { root, logs, session: Mutex::new(None) };
         for log in store.logs.iter().filter(|log| !log.exists()) {
@@ -79,7 +79,8 @@ impl Store {
         tempfile::tempdir_in(&session).map_err(|error| Error::path("create a folder in", &session, error))
     }
 
-    /// Waits until no other process writes. Clears what killed processes left in the work folders.
+    /// Waits until no other process writes. Clears what killed processes left in the work folders. What is committed
+    /// under the lock must be based on a snapshot taken under it.
     pub fn lock(&self) -> Result<WriterLock> {
         let lock = WriterLock(layout::lock_writer(&self.root)?);
         layout::clear_work(&self.root)?;

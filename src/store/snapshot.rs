@@ -81,7 +81,8 @@ impl Store {
     async fn read_once(&self) -> Result<Option<Snapshot>> {
         let events = self.log(Table::Events).read().await?;
         let last_batch = events.transaction(INGEST).await?.unwrap_or(0);
-        let mut tables = BTreeMap::from([(Table::Events, self.table_files(Table::Events, &events, events.files()?))]);
+        let mut tables =
+            BTreeMap::from([(Table::Events, self.table_files(Table::Events, &events, events.files()?.to_vec()))]);
         let mut derived = Vec::new();
         for table in ROLLUPS {
             let state = self.log(table).read().await?;
@@ -90,7 +91,7 @@ impl Store {
                 return Ok(None);
             }
             derived.push(found);
-            tables.insert(table, self.table_files(table, &state, state.files()?));
+            tables.insert(table, self.table_files(table, &state, state.files()?.to_vec()));
         }
         for table in LEDGER {
             let state = self.log(table).read().await?;
@@ -125,14 +126,14 @@ pub(super) async fn derived_of(state: &LogState) -> Result<Option<Derived>> {
 /// Splits the files of a ledger table: those of batches that reached `events`, and orphans of killed ingests.
 pub(super) fn split_ledger(
     root: &std::path::Path,
-    files: Vec<DataFile>,
+    files: &[DataFile],
     last_batch: i64,
 ) -> Result<(Vec<DataFile>, Vec<DataFile>)> {
     let (mut known, mut orphans) = (Vec::new(), Vec::new());
     for file in files {
         match integer_bounds(&file.stats, "batch") {
-            Some((_, newest)) if newest <= last_batch => known.push(file),
-            Some((oldest, _)) if oldest > last_batch => orphans.push(file),
+            Some((_, newest)) if newest <= last_batch => known.push(file.clone()),
+            Some((oldest, _)) if oldest > last_batch => orphans.push(file.clone()),
             _ => {
                 let cause = format!("the log does not tell whether its rows are of batches up to {last_batch}");
                 return Err(Error::path("use", &root.join(&file.path), cause));

@@ -90,7 +90,7 @@ impl Staging {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = conform(&staged_schema(), &batch)?;
+        let batch = conform(&staged_schema(), batch)?;
         let added = Held::new(if is_small_part(&batch)? { copy(&batch)? } else { batch }, 0);
         let staged = self.days.entry(day).or_default();
         let before = staged.held_bytes();
@@ -255,6 +255,7 @@ fn is_small_part(batch: &RecordBatch) -> Result<bool> {
     Ok(batch.get_array_memory_size() > 2 * used + OVERHEAD)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "takes what `map_err` gives")]
 fn defect(error: ArrowError) -> Error {
     Error::Internal(format!("cannot join staged events: {error}"))
 }
@@ -281,7 +282,7 @@ mod tests {
         };
         let numbers = Int64Array::from_iter_values(first..first + rows);
         let instants = TimestampMicrosecondArray::from_iter_values(first..first + rows).with_timezone("UTC");
-        let extra = StringArray::from_iter((0..rows).map(|row| (row % 2 == 0).then_some("{}")));
+        let extra = (0..rows).map(|row| (row % 2 == 0).then_some("{}")).collect::<StringArray>();
         let files = UInt32Array::from_iter_values((0..rows).map(|_| 7));
         let columns: Vec<ArrayRef> = vec![
             text("event"),

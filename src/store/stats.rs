@@ -35,6 +35,9 @@ pub(super) fn integer_bounds(stats: &str, column: &str) -> Option<(i64, i64)> {
     Some((bound("minValues")?, bound("maxValues")?))
 }
 
+// The least and the greatest value of a row group, where they are known exactly.
+type Bounds = (Option<Bound>, Option<Bound>);
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Bound {
     Number(i64),
@@ -72,7 +75,7 @@ fn summarise(data_type: &DataType, column: usize, row_groups: &[RowGroupMetaData
         })
         .map(|(_, statistics)| statistics.and_then(|statistics| bounds(data_type, statistics)))
         .collect();
-    let side = |pick: fn((Option<Bound>, Option<Bound>)) -> Option<Bound>| {
+    let side = |pick: fn(Bounds) -> Option<Bound>| {
         valued.iter().map(|bounds| bounds.clone().and_then(pick)).collect::<Option<Vec<_>>>()
     };
     Summary {
@@ -82,7 +85,7 @@ fn summarise(data_type: &DataType, column: usize, row_groups: &[RowGroupMetaData
     }
 }
 
-fn bounds(data_type: &DataType, statistics: &Statistics) -> Option<(Option<Bound>, Option<Bound>)> {
+fn bounds(data_type: &DataType, statistics: &Statistics) -> Option<Bounds> {
     let number = |number: i64| Some(Bound::Number(number));
     let found = match (data_type, statistics) {
         (DataType::Int64 | DataType::Timestamp(TimeUnit::Microsecond, _), Statistics::Int64(values)) => {
@@ -115,14 +118,14 @@ mod tests {
 
     use super::*;
 
-    fn check_stats(name: &str, array: ArrayRef, expected: Value) {
+    fn check_stats(name: &str, array: ArrayRef, expected: &Value) {
         let field = Field::new(name, array.data_type().clone(), true);
         let schema = Arc::new(Schema::new(vec![field]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![array]).expect("a batch");
         let root = tempfile::tempdir().expect("a folder");
         let file = write_files(root.path(), None, &schema, &[], [Ok(batch)]).expect("written").expect("a file");
         let found: Value = serde_json::from_str(&file.stats).expect("JSON");
-        assert_eq!(found, expected, "{name}");
+        assert_eq!(&found, expected, "{name}");
     }
 
     #[test]
@@ -132,34 +135,34 @@ mod tests {
         check_stats(
             "text",
             text(vec![Some("b"), Some(""), None, Some("a")]),
-            json!({"numRecords": 4, "minValues": {"text": ""}, "maxValues": {"text": "b"}, "nullCount": {"text": 1}}),
+            &json!({"numRecords": 4, "minValues": {"text": ""}, "maxValues": {"text": "b"}, "nullCount": {"text": 1}}),
         );
         check_stats(
             "long",
             text(vec![Some("a"), Some(&long)]),
-            json!({"numRecords": 2, "minValues": {"long": "a"}, "maxValues": {}, "nullCount": {"long": 0}}),
+            &json!({"numRecords": 2, "minValues": {"long": "a"}, "maxValues": {}, "nullCount": {"long": 0}}),
         );
         check_stats(
             "nothing",
             text(vec![None, None]),
-            json!({"numRecords": 2, "minValues": {}, "maxValues": {}, "nullCount": {"nothing": 2}}),
+            &json!({"numRecords": 2, "minValues": {}, "maxValues": {}, "nullCount": {"nothing": 2}}),
         );
         check_stats(
             "number",
             Arc::new(Int64Array::from(vec![3, -1, i64::MAX])),
-            json!({"numRecords": 3, "minValues": {"number": -1}, "maxValues": {"number": i64::MAX},
+            &json!({"numRecords": 3, "minValues": {"number": -1}, "maxValues": {"number": i64::MAX},
                 "nullCount": {"number": 0}}),
         );
         check_stats(
             "day",
             Arc::new(Date32Array::from(vec![20_454, 0])),
-            json!({"numRecords": 2, "minValues": {"day": "1970-01-01"}, "maxValues": {"day": "2026-01-01"},
+            &json!({"numRecords": 2, "minValues": {"day": "1970-01-01"}, "maxValues": {"day": "2026-01-01"},
                 "nullCount": {"day": 0}}),
         );
         check_stats(
             "ts",
             Arc::new(TimestampMicrosecondArray::from(vec![-1, 1_767_225_600_000_001]).with_timezone("UTC")),
-            json!({"numRecords": 2, "minValues": {"ts": "1969-12-31T23:59:59.999999Z"},
+            &json!({"numRecords": 2, "minValues": {"ts": "1969-12-31T23:59:59.999999Z"},
                 "maxValues": {"ts": "2026-01-01T00:00:00.000001Z"}, "nullCount": {"ts": 0}}),
         );
     }
@@ -167,11 +170,11 @@ mod tests {
     #[test]
     fn row_groups_are_taken_together() {
         let rows = 300_000_i64;
-        let numbers = Int64Array::from_iter((0..rows).map(|row| (row < 270_000).then_some(row - 5)));
+        let numbers = (0..rows).map(|row| (row < 270_000).then_some(row - 5)).collect::<Int64Array>();
         check_stats(
             "number",
             Arc::new(numbers),
-            json!({"numRecords": rows, "minValues": {"number": -5}, "maxValues": {"number": 269_994},
+            &json!({"numRecords": rows, "minValues": {"number": -5}, "maxValues": {"number": 269_994},
                 "nullCount": {"number": 30_000}}),
         );
     }

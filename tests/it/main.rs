@@ -1,5 +1,11 @@
-//! Integration tests.
+//! One binary for all integration tests, so that the engines are linked once.
 
+mod architecture;
+mod binary;
+mod catalog;
+mod engine;
+mod frames;
+mod golden;
 mod log;
 mod rollups;
 mod sealing;

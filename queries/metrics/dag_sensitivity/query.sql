@@ -1,0 +1,52 @@
+-- Thresholds are taken times 0, 0.5, 1, 2 and 4, counted in half milliseconds so that nothing is lost; usage is whole
+-- milliseconds, so half of one more is reached by the next whole one.
+WITH factor AS (
+    SELECT unnest(make_array(0, 1, 2, 4, 8)) AS half_steps
+),
+
+app_threshold AS (
+    SELECT DISTINCT ($app_min_usage_ms * half_steps + 1) / 2 AS usage_ms
+    FROM factor
+),
+
+org_threshold AS (
+    SELECT DISTINCT ($org_min_usage_ms * half_steps + 1) / 2 AS usage_ms
+    FROM factor
+),
+
+grid AS (
+    SELECT
+        least_apps.min_apps,
+        app_threshold.usage_ms AS app_min_usage_ms,
+        org_threshold.usage_ms AS org_min_usage_ms
+    FROM (SELECT unnest(make_array(1, 2, 3, 4, 5, 6)) AS min_apps) AS least_apps
+    CROSS JOIN app_threshold
+    CROSS JOIN org_threshold
+),
+
+candidate AS (
+    SELECT
+        active.org_id,
+        active.usage_ms,
+        app_threshold.usage_ms AS app_min_usage_ms,
+        count(*) FILTER (WHERE used.usage_ms >= app_threshold.usage_ms) AS apps
+    FROM org_day AS active
+    INNER JOIN org_app_day AS used ON active.day = used.day AND active.org_id = used.org_id
+    CROSS JOIN app_threshold
+    WHERE active.day = $as_of AND active.users >= $min_users AND used.human_events > 0
+    GROUP BY active.org_id, active.usage_ms, app_threshold.usage_ms
+)
+
+SELECT
+    $as_of AS day,
+    grid.min_apps,
+    seconds(grid.app_min_usage_ms) AS app_min_usage_seconds,
+    seconds(grid.org_min_usage_ms) AS org_min_usage_seconds,
+    count(candidate.org_id) AS dag
+FROM grid
+LEFT JOIN candidate
+    ON grid.app_min_usage_ms = candidate.app_min_usage_ms
+    AND candidate.apps >= grid.min_apps
+    AND candidate.usage_ms >= grid.org_min_usage_ms
+GROUP BY grid.min_apps, grid.app_min_usage_ms, grid.org_min_usage_ms
+ORDER BY min_apps, app_min_usage_seconds, org_min_usage_seconds

@@ -1,0 +1,50 @@
+WITH window_level AS (
+    SELECT
+        org_id,
+        from_day,
+        level,
+        lag(level) OVER (PARTITION BY org_id ORDER BY from_day) AS previous_level
+    FROM deep_window
+),
+
+run AS (
+    SELECT
+        org_id,
+        max(from_day) AS since
+    FROM window_level
+    WHERE previous_level IS NULL OR level <> previous_level
+    GROUP BY org_id
+),
+
+level_name (level, name) AS (
+    VALUES (2, 'workflow'), (3, 'connected'), (4, 'data_loop'), (5, 'deep')
+)
+
+SELECT
+    present.org_id,
+    coalesce(org.name, '') AS name,
+    present.level,
+    level_name.name AS level_name,
+    run.since,
+    present.systems,
+    present.production_days,
+    present.store_days,
+    present.process_days,
+    present.flow_days,
+    present.decide_days,
+    concat_ws(
+        ';',
+        CASE WHEN present.level = 2 AND present.systems < $systems THEN 'systems' END,
+        CASE WHEN present.level = 2 AND present.production_days < $production_days THEN 'production_days' END,
+        CASE WHEN present.level = 3 AND present.store_days < $store_days THEN 'store_days' END,
+        CASE WHEN present.level = 3 AND present.process_days < $process_days THEN 'process_days' END,
+        CASE WHEN present.level = 3 AND present.flow_days < $flow_days THEN 'flow_days' END,
+        CASE WHEN present.level = 4 AND present.decide_days < $decide_days THEN 'decide_days' END
+    ) AS missing
+FROM deep_window AS present
+INNER JOIN run ON present.org_id = run.org_id
+INNER JOIN level_name ON present.level = level_name.level
+LEFT JOIN orgs AS org
+    ON present.org_id = org.org_id AND $as_of >= org.valid_from AND $as_of <= org.valid_until
+WHERE present.until_day = $as_of
+ORDER BY org_id

@@ -1,0 +1,34 @@
+WITH seen AS (
+    SELECT
+        org_id,
+        min(day) AS first_day
+    FROM org_app_day
+    WHERE org_id <> '' AND day <= $as_of
+    GROUP BY org_id
+),
+
+listed AS (
+    SELECT
+        org_id,
+        coalesce(min(registered_on), DATE '0001-01-01') AS registered_on
+    FROM orgs
+    GROUP BY org_id
+),
+
+registered AS (
+    SELECT
+        coalesce(seen.org_id, listed.org_id) AS org_id,
+        least(
+            coalesce(seen.first_day, listed.registered_on),
+            coalesce(listed.registered_on, seen.first_day)
+        ) AS registered_on
+    FROM seen
+    FULL OUTER JOIN listed ON seen.org_id = listed.org_id
+)
+
+SELECT
+    org_id,
+    greatest(registered_on, $first_day) AS registered_on
+FROM registered
+WHERE registered_on <= $as_of
+ORDER BY org_id

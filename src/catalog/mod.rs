@@ -1,0 +1,312 @@
+//! The catalog: every folder of `queries/` as a checked value, and the order in which queries depend on each other.
+//! It knows what a query says of itself; it does not run one.
+
+mod case;
+mod definition;
+mod dictionary;
+mod folders;
+mod tables;
+
+pub use case::{Case, Part};
+pub use definition::{Checks, Column, ColumnType, Kind};
+pub use dictionary::docs;
+pub use folders::Origin;
+pub use tables::{PREPARED, tables_of};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use folders::Folder;
+
+/// What a query is for: the folder under `queries/` that it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// The SQL that a stored rollup is equal to; sealing computes it, no report runs it.
+    Rollup,
+    /// A table that metrics are made from.
+    State,
+    /// A table of the report.
+    Metric,
+}
+
+/// One folder of `queries/`, checked.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The folder's name: the name in SQL and of the CSV file.
+    pub name: String,
+    /// What it is for.
+    pub group: Group,
+    /// A heading.
+    pub title: String,
+    /// What it counts, with the choices made where the dictionary is silent.
+    pub description: String,
+    /// Who answers for the definition.
+    pub owner: String,
+    /// How it is computed.
+    pub kind: Kind,
+    /// The tables that it reads: stored ones, dimensions, states, metrics.
+    pub reads: Vec<String>,
+    /// The columns that the result is sorted by and unique in.
+    pub key: Vec<String>,
+    /// The date column by which a report leaves out rows before the day it was asked for; `None` = it shows all rows.
+    pub from: Option<String>,
+    /// The columns of the result, in order.
+    pub columns: Vec<Column>,
+    /// Its examples, by name.
+    pub cases: Vec<Case>,
+    // Of `query.toml` and `query.sql`, as they are on disk.
+    digest: [u8; 32],
+}
+
+/// All queries, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    queries: BTreeMap<String, Query>,
+}
+
+impl Group {
+    /// The folder under `queries/`.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Rollup => "rollups",
+            Self::State => "states",
+            Self::Metric => "metrics",
+        }
+    }
+
+    fn of_folder(folder: &str) -> Option<Self> {
+        [Self::Rollup, Self::State, Self::Metric].into_iter().find(|group| group.folder() == folder)
+    }
+}
+
+impl Query {
+    /// The columns as an Arrow schema; only optional columns may be null.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        let field = |c: &Column| Field::new(&c.name, c.kind.data_type(), c.optional);
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// The SQL text, if it is computed by SQL.
+    #[must_use]
+    pub fn sql(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Sql(text) => Some(text),
+            Kind::Frame(_) => None,
+        }
+    }
+
+    /// The `[job]` table, if it is computed by a data frame job.
+    #[must_use]
+    pub fn job(&self) -> Option<&BTreeMap<String, String>> {
+        match &self.kind {
+            Kind::Sql(_) => None,
+            Kind::Frame(job) => Some(job),
+        }
+    }
+}
+
+impl Catalog {
+    /// Reads the built-in queries, and those of a user's folder, which is laid out alike: a folder there is added to
+    /// the built-in ones, or replaces the one of its group and name as a whole.
+    pub fn read(user_folder: Option<&Path>) -> Result<Self> {
+        let mut all = folders::built_in();
+        if let Some(path) = user_folder {
+            all.extend(folders::on_disk(path)?);
+        }
+        Self::of_folders(all)
+    }
+
+    /// Reads the queries of one folder, without the built-in ones.
+    pub fn of(folder: &Path) -> Result<Self> {
+        Self::of_folders(folders::on_disk(folder)?)
+    }
+
+    fn of_folders(all: BTreeMap<(Group, String), Folder>) -> Result<Self> {
+        let mut catalog = Self::default();
+        for ((group, name), folder) in all {
+            let query = read_query(group, &name, &folder)?;
+            if let Some(other) = catalog.queries.get(&name) {
+                let (one, two) = (other.group.folder(), group.folder());
+                return Err(Error::Definition(format!(
+                    "the name `{name}` is there twice, in {one}/ and in {two}/; rename one of the folders"
+                )));
+            }
+            catalog.queries.insert(name, query);
+        }
+        catalog.check_reads()?;
+        catalog.check_cycles()?;
+        Ok(catalog)
+    }
+
+    /// The query of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Query> {
+        self.queries.get(name)
+    }
+
+    /// All queries by name.
+    pub fn queries(&self) -> impl Iterator<Item = &Query> {
+        self.queries.values()
+    }
+
+    /// The metrics by name: the tables of a report.
+    pub fn metrics(&self) -> impl Iterator<Item = &Query> {
+        self.queries().filter(|query| query.group == Group::Metric)
+    }
+
+    /// The wanted queries and all that they need, each after what it reads. A stored rollup is never needed: it is there.
+    pub fn order(&self, wanted: &[&str]) -> Result<Vec<&Query>> {
+        let mut order = Vec::new();
+        let mut seen = BTreeSet::new();
+        for name in wanted {
+            let query = self.get(name).ok_or_else(|| self.unknown(name))?;
+            self.visit(query, &mut seen, &mut order);
+        }
+        Ok(order)
+    }
+
+    /// The hash of the definitions of these queries, as lower-case hex of SHA-256; their order does not matter.
+    #[must_use]
+    pub fn hash<'a>(&self, queries: impl IntoIterator<Item = &'a Query>) -> String {
+        let by_name: BTreeMap<_, _> = queries.into_iter().map(|q| (&q.name, q)).collect();
+        let mut hasher = Sha256::new();
+        for (name, query) in by_name {
+            hasher.update(query.group.folder());
+            hasher.update([0]);
+            hasher.update(name);
+            hasher.update([0]);
+            hasher.update(query.digest);
+        }
+        format!("{:x}", hasher.finalize())
+    }
+
+    /// What a person wants to know of one query, as Markdown.
+    #[must_use]
+    pub fn describe(&self, query: &Query) -> String {
+        dictionary::describe(query)
+    }
+
+    /// Writes the dictionary page of the built-in metrics into the source tree and says where. A released program has
+    /// no source tree: `None`, and nothing is written.
+    pub fn write_dictionary(&self) -> Result<Option<PathBuf>> {
+        let Some(root) = folders::source_root() else { return Ok(None) };
+        let path = root.join("docs").join("metrics.md");
+        fs::write(&path, docs(&Self::read(None)?)).map_err(|e| Error::path("write", &path, e))?;
+        Ok(Some(path))
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let known: Vec<_> = self.metrics().map(|query| query.name.as_str()).collect();
+        Error::Usage(format!("there is no metric `{name}`; there are: {}", known.join(", ")))
+    }
+
+    // The queries that must be computed before this one: rollups are tables of the store.
+    fn needs<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = &'a Query> {
+        query.reads.iter().filter_map(|name| self.get(name)).filter(|read| read.group != Group::Rollup)
+    }
+
+    fn visit<'a>(&'a self, query: &'a Query, seen: &mut BTreeSet<&'a str>, order: &mut Vec<&'a Query>) {
+        if seen.insert(&query.name) {
+            self.needs(query).for_each(|read| self.visit(read, seen, order));
+            order.push(query);
+        }
+    }
+
+    fn check_reads(&self) -> Result<()> {
+        for query in self.queries() {
+            for name in &query.reads {
+                let known = match self.get(name) {
+                    Some(read) => {
+                        query.group != Group::Rollup && read.group != Group::Rollup || tables::is_source(name)
+                    }
+                    None => tables::is_source(name),
+                };
+                if !known {
+                    return Err(self.unknown_read(query, name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown_read(&self, query: &Query, name: &str) -> Error {
+        let mut known: BTreeSet<&str> = tables::sources().collect();
+        if query.group != Group::Rollup {
+            known.extend(self.queries().filter(|q| q.group != Group::Rollup).map(|q| q.name.as_str()));
+        }
+        let known: Vec<_> = known.into_iter().collect();
+        let known = known.join(", ");
+        Error::Definition(format!(
+            "{}: reads=`{name}` is no table that it can read; there are: {known}",
+            definition::place(query.group, &query.name)
+        ))
+    }
+
+    fn check_cycles(&self) -> Result<()> {
+        let mut done = BTreeSet::new();
+        for query in self.queries() {
+            self.find_cycle(query, &mut Vec::new(), &mut done)?;
+        }
+        Ok(())
+    }
+
+    fn find_cycle<'a>(&'a self, query: &'a Query, path: &mut Vec<&'a str>, done: &mut BTreeSet<&'a str>) -> Result<()> {
+        if let Some(start) = path.iter().position(|name| *name == query.name) {
+            let cycle: Vec<_> = path.iter().skip(start).copied().chain([query.name.as_str()]).collect();
+            let cycle = cycle.join(" reads ");
+            return Err(Error::Definition(format!(
+                "queries read each other in a circle: {cycle}; take one `reads` out"
+            )));
+        }
+        if done.contains(query.name.as_str()) {
+            return Ok(());
+        }
+        path.push(&query.name);
+        for read in self.needs(query) {
+            self.find_cycle(read, path, done)?;
+        }
+        path.pop();
+        done.insert(&query.name);
+        Ok(())
+    }
+}
+
+fn read_query(group: Group, name: &str, folder: &Folder) -> Result<Query> {
+    let place = folder.place();
+    if !is_name(name) {
+        return Err(Error::Definition(format!(
+            "{place}: the folder's name is a name in SQL; write it with a-z, 0-9 and _, a letter first"
+        )));
+    }
+    if group == Group::Rollup && !tables::is_rollup(name) {
+        return Err(Error::Definition(format!(
+            "{place}: a rollup is a table that sealing stores; allowed are: {}",
+            tables::rollups().collect::<Vec<_>>().join(", ")
+        )));
+    }
+    if group != Group::Rollup && tables::is_source(name) {
+        return Err(Error::Definition(format!(
+            "{place}: `{name}` is the name of a table that is there already; take another"
+        )));
+    }
+    let mut query = definition::read(group, name, folder)?;
+    query.cases = case::read(folder)?;
+    Ok(query)
+}
+
+/// Whether a text can stand in SQL without quotes and names the same thing in any case.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! `orgpulse generate`: a made-up log of any size.
+
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::Args;
+
+use crate::error::Result;
+use crate::generate::{self, Compression, Plan};
+use crate::period::Day;
+use crate::settings::LogFormat;
+
+use super::terminal::{Terminal, grouped, size};
+
+/// Write a made-up event log with its dimension files. The same arguments give the same bytes.
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    /// The folder to write to; logs go to its `logs/`
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// About how many events; decides how many organisations there are
+    #[arg(long, value_name = "N")]
+    events: Option<u64>,
+    /// How many organisations
+    #[arg(long, value_name = "N", conflicts_with = "events")]
+    orgs: Option<u32>,
+    /// How many days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3660))]
+    days: Option<u32>,
+    /// The first day
+    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    first_day: Option<Day>,
+    /// The zone in whose working hours people work
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<Tz>,
+    /// The format of the logs
+    #[arg(long, value_enum)]
+    format: Option<LogFormat>,
+    /// How JSONL and CSV logs are compressed
+    #[arg(long, value_enum)]
+    compression: Option<Compression>,
+    /// Another number, another platform
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// No duplicate, late or broken records
+    #[arg(long)]
+    clean: bool,
+}
+
+impl Generate {
+    pub(super) fn carry_out(&self, terminal: &Terminal) -> Result<()> {
+        let plan = self.plan();
+        let bar = terminal.bar("making", 0);
+        let made = generate::generate(&plan, &self.folder, &|done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+        if terminal.wants_json() {
+            return terminal.print_json(&made);
+        }
+        terminal.print(format!(
+            "wrote {} events in {} files, {}, to {}",
+            grouped(made.events),
+            grouped(made.files.len() as u64),
+            size(made.bytes),
+            self.folder.display()
+        ))
+    }
+
+    fn plan(&self) -> Plan {
+        let demo = Plan::demo();
+        Plan {
+            seed: self.seed.unwrap_or(demo.seed),
+            orgs: self.orgs.unwrap_or(demo.orgs),
+            events: self.events,
+            days: self.days.unwrap_or(demo.days),
+            first_day: self.first_day.unwrap_or(demo.first_day),
+            time_zone: self.time_zone.unwrap_or(demo.time_zone),
+            format: self.format.unwrap_or(demo.format),
+            compression: self.compression,
+            dirt: !self.clean,
+            days_per_file: demo.days_per_file,
+        }
+    }
+}

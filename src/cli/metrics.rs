@@ -1,0 +1,97 @@
+//! `orgpulse metrics`: the catalog for people, and its golden cases.
+
+use clap::{Args, Subcommand};
+
+use crate::catalog::{Catalog, Query};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::golden;
+use crate::settings::Settings;
+
+use super::terminal::{Terminal, align};
+
+/// The metrics: what they mean, and whether they still hold.
+#[derive(Debug, Args)]
+pub(super) struct Metrics {
+    #[command(subcommand)]
+    question: Option<Question>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Question {
+    /// All metrics, a line each
+    List,
+    /// One query: what it means, its columns, its SQL
+    Show {
+        /// The name of a metric, state or rollup
+        name: String,
+    },
+    /// Run the golden cases: the whole chain on small logs, compared byte by byte
+    Check {
+        /// Only this query's cases
+        name: Option<String>,
+        /// Keep what comes out as what is expected, and renew docs/metrics.md; read the difference before you commit it
+        #[arg(long)]
+        accept: bool,
+    },
+}
+
+impl Metrics {
+    pub(super) async fn carry_out(&self, settings: &Settings, terminal: &Terminal) -> Result<()> {
+        let catalog = Catalog::read(settings.queries.path.as_deref())?;
+        match self.question.as_ref().unwrap_or(&Question::List) {
+            Question::List => list(&catalog, terminal),
+            Question::Show { name } => show(&catalog, name, terminal),
+            Question::Check { name, accept } => {
+                let engine = Engine::start(&settings.engine).await?;
+                check(&engine, &catalog, name.as_deref(), *accept, terminal).await
+            }
+        }
+    }
+}
+
+fn list(catalog: &Catalog, terminal: &Terminal) -> Result<()> {
+    if terminal.wants_json() {
+        let names: Vec<_> = catalog
+            .metrics()
+            .map(|query| serde_json::json!({"name": query.name, "title": query.title, "owner": query.owner}))
+            .collect();
+        return terminal.print_json(&names);
+    }
+    let row = |query: &Query| vec![query.name.clone(), query.title.clone()];
+    terminal.print(align(&catalog.metrics().map(row).collect::<Vec<_>>(), 2))
+}
+
+fn show(catalog: &Catalog, name: &str, terminal: &Terminal) -> Result<()> {
+    let query = catalog
+        .get(name)
+        .ok_or_else(|| Error::Usage(format!("no query is named `{name}`; `orgpulse metrics list` names the metrics")))?;
+    terminal.print(catalog.describe(query).trim_end())
+}
+
+async fn check(
+    engine: &Engine,
+    catalog: &Catalog,
+    name: Option<&str>,
+    accept: bool,
+    terminal: &Terminal,
+) -> Result<()> {
+    let results = golden::check(engine, catalog, name, accept).await?;
+    let failed: Vec<_> = results.iter().filter_map(|result| result.failure.as_ref().map(|f| (result, f))).collect();
+    if terminal.wants_json() {
+        terminal.print_json(&results)?;
+    } else {
+        for (result, failure) in &failed {
+            terminal.print(format!("{}/{}: {}\n{failure}", result.query, result.case, result.why))?;
+        }
+        terminal.print(format!("{} cases, {} failed", results.len(), failed.len()))?;
+    }
+    if accept {
+        catalog.write_dictionary()?;
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Data(format!("{} of {} golden cases failed", failed.len(), results.len())))
+    }
+}

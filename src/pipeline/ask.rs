@@ -1,0 +1,32 @@
+//! An analyst's question: stored tables, dimensions, states and metrics under one roof.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::catalog::{self, Catalog};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::metrics;
+use crate::settings::Settings;
+
+/// Answers a query. The states and metrics that it names are computed first, as at the default report day.
+pub async fn ask(
+    settings: &Settings,
+    engine: &Engine,
+    catalog: &Catalog,
+    sql: &str,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let ground = super::run::lay_ground(settings, engine, None).await?;
+    let named = catalog::tables_of(sql)?;
+    let wanted: Vec<&str> = named
+        .iter()
+        .filter_map(|name| catalog.get(name))
+        .filter(|query| query.group != catalog::Group::Rollup)
+        .map(|query| query.name.as_str())
+        .collect();
+    let queries = catalog.order(&wanted)?;
+    metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
+    let schema = engine.plan(sql, &ground.parameters).await?;
+    let batches = engine.collect(sql, &ground.parameters).await?;
+    Ok((schema, batches))
+}

@@ -1,0 +1,56 @@
+//! The flows: logs into the store, reports and answers out of it. Each reads like its own table of contents;
+//! the work is done by the stages below.
+
+mod ask;
+mod ingest;
+mod run;
+mod status;
+
+pub use ask::ask;
+pub use ingest::{IngestReport, Total, ingest};
+pub use run::{Computation, Plan, RunOrder, RunReport, compute, plan, run};
+pub use status::{BatchStatus, StoreStatus, TableStatus, status};
+
+use std::collections::HashSet;
+
+use crate::dimensions;
+use crate::error::Result;
+use crate::event::Table;
+use crate::seal::{self, Limits, Who};
+use crate::settings::Settings;
+use crate::store::{Snapshot, Stale, Store, WriterLock};
+
+/// Who counts under these settings and the users file they name.
+fn who_counts(settings: &Settings) -> Result<Who> {
+    Ok(Who {
+        exclude_actions: HashSet::from_iter(settings.who.exclude_actions.iter().cloned()),
+        exclude_apps: HashSet::from_iter(settings.who.exclude_apps.iter().cloned()),
+        internal_users: dimensions::internal_users(&settings.dimensions, settings.report.time_zone)?,
+    })
+}
+
+/// Half of the memory is for sealing; the rest is for what surrounds it: staging, buffers, the engine's caches.
+fn limits(settings: &Settings) -> Limits {
+    Limits { memory: settings.engine.memory / 2 }
+}
+
+/// Derives again what does not follow from the present events: after a kill, or when who counts has changed.
+/// Gives the new snapshot and a sentence for the user, if anything was done.
+async fn refresh_rollups(
+    store: &Store,
+    lock: &WriterLock,
+    snapshot: Snapshot,
+    who: &Who,
+    limits: Limits,
+) -> Result<(Snapshot, Option<String>)> {
+    let hash = who.hash();
+    let (days, why) = match store.stale_rollups(&snapshot, &hash).await? {
+        Stale::Nothing => return Ok((snapshot, None)),
+        Stale::Days(days) => (days, "an earlier run did not finish"),
+        Stale::All => (snapshot.table(Table::Events).days(), "who counts has changed"),
+    };
+    let rollups = seal::rebuild(store, &snapshot, &days, who, limits)?;
+    let note = format!("derived the rollups of {} days again: {why}", days.len());
+    let snapshot = store.commit_rollups(lock, &snapshot, rollups, &hash).await?;
+    Ok((snapshot, (!days.is_empty()).then_some(note)))
+}

@@ -1,0 +1,256 @@
+//! From the store to reports: decide the observed range, compute the metrics, publish.
+
+use std::path::PathBuf;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use chrono::DateTime;
+use datafusion::scalar::ScalarValue;
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::catalog::{Catalog, Query};
+use crate::dimensions::{self, ObservedRange};
+use crate::engine::{Engine, Parameters};
+use crate::error::{Error, Result};
+use crate::event::Table;
+use crate::frames::Frame;
+use crate::metrics::{self, Computed};
+use crate::period::{Day, format_day, local_day};
+use crate::report::{self, Head, Page};
+use crate::settings::Settings;
+use crate::store::{Snapshot, Store};
+
+/// What a run is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RunOrder {
+    /// The report day; the default is the last observed day, but at most the day before the newest ingest.
+    pub as_of: Option<Day>,
+    /// Rows of daily metrics, cohorts and periods before this day are not shown.
+    pub from: Option<Day>,
+    /// The metrics to compute; empty = all.
+    pub only: Vec<String>,
+}
+
+/// The metrics, computed and lying in a work folder.
+#[derive(Debug)]
+pub struct Computation {
+    /// The metrics asked for, by name.
+    pub metrics: Vec<Computed>,
+    /// What all numbers depend on.
+    pub head: Head,
+    /// The days that were looked at.
+    pub range: ObservedRange,
+    /// What else was done, in sentences.
+    pub notes: Vec<String>,
+    // The files of `metrics` live as long as this.
+    _work: TempDir,
+}
+
+/// What a run did, for a person or as JSON.
+#[derive(Debug, Serialize)]
+pub struct RunReport {
+    /// The folder with the reports.
+    pub folder: PathBuf,
+    /// The first and last observed day; none without any event.
+    pub observed: Option<(String, String)>,
+    /// Each report and its number of rows.
+    pub files: Vec<(String, u64)>,
+    /// What else was done, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Computes metrics from the store and publishes them under the reports folder.
+pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<RunReport> {
+    let computation = compute(settings, engine, catalog, order).await?;
+    let name = report_day(order, computation.range);
+    let order = report_order(catalog, order, &computation)?;
+    let published = report::publish(&settings.reports.path, &name, &order)?;
+    Ok(RunReport {
+        folder: published.folder,
+        observed: computation.range.map(|(first, last)| (format_day(first), format_day(last))),
+        files: computation.metrics.iter().map(|metric| (metric.name.clone(), metric.rows)).collect(),
+        notes: computation.notes,
+    })
+}
+
+/// What a run would do.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// The first and last observed day; none without any event.
+    pub observed: Option<(String, String)>,
+    /// The queries in the order in which they are computed, states among them.
+    pub queries: Vec<String>,
+    /// Those of them that become reports.
+    pub reports: Vec<String>,
+    /// The folder that the reports go to.
+    pub folder: PathBuf,
+}
+
+/// Says what a run would do, and computes nothing.
+pub async fn plan(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Plan> {
+    let (queries, wanted) = chosen(catalog, &order.only)?;
+    let ground = lay_ground(settings, engine, order.as_of).await?;
+    Ok(Plan {
+        observed: ground.range.map(|(first, last)| (format_day(first), format_day(last))),
+        queries: queries.iter().map(|query| query.name.clone()).collect(),
+        reports: wanted.into_iter().map(str::to_owned).collect(),
+        folder: settings.reports.path.join(report_day(order, ground.range)),
+    })
+}
+
+// The queries that a run computes, in order, and the names of those that are reported.
+fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, Vec<&'a str>)> {
+    let wanted: Vec<&str> = if only.is_empty() {
+        catalog.metrics().map(|query| query.name.as_str()).collect()
+    } else {
+        let metric = |name: &String| {
+            catalog.metrics().find(|query| query.name == *name).map(|query| query.name.as_str()).ok_or_else(|| {
+                let known: Vec<&str> = catalog.metrics().map(|query| query.name.as_str()).collect();
+                Error::Usage(format!("no metric is named `{name}`; there are {}", known.join(", ")))
+            })
+        };
+        let mut wanted = only.iter().map(metric).collect::<Result<Vec<_>>>()?;
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    };
+    Ok((catalog.order(&wanted)?, wanted))
+}
+
+/// Computes metrics from the present state of the store.
+pub async fn compute(
+    settings: &Settings,
+    engine: &Engine,
+    catalog: &Catalog,
+    order: &RunOrder,
+) -> Result<Computation> {
+    let (queries, wanted) = chosen(catalog, &order.only)?;
+    let ground = lay_ground(settings, engine, order.as_of).await?;
+    let computed = metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
+    let head =
+        Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
+    let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
+    Ok(Computation {
+        metrics,
+        head,
+        range: ground.range,
+        notes: ground.notes,
+        _work: ground.work,
+    })
+}
+
+/// What queries stand on: the tables are registered in the engine, and this is the rest.
+pub(super) struct Ground {
+    pub(super) snapshot: Snapshot,
+    pub(super) range: ObservedRange,
+    pub(super) parameters: Parameters,
+    pub(super) frame: Option<Frame>,
+    pub(super) notes: Vec<String>,
+    pub(super) work: TempDir,
+}
+
+/// Pins the store, registers its tables and the dimensions, and binds the parameters.
+pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Option<Day>) -> Result<Ground> {
+    let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
+    let (snapshot, note) = current(settings, &store).await?;
+    for table in snapshot.tables.values() {
+        engine.register(table)?;
+    }
+    let range = observed_range(settings, engine, &snapshot, as_of).await?;
+    let work = store.work_folder()?;
+    let (tables, left_out) = dimensions::write_tables(settings, range, work.path())?;
+    for table in &tables {
+        engine.register(table)?;
+    }
+    let notes = note.into_iter().chain(left_out).collect();
+    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start: settings.report.week_start });
+    Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, notes, work })
+}
+
+// A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.
+async fn current(settings: &Settings, store: &Store) -> Result<(Snapshot, Option<String>)> {
+    let who = super::who_counts(settings)?;
+    let snapshot = store.snapshot().await?;
+    if store.stale_rollups(&snapshot, &who.hash()).await? == crate::store::Stale::Nothing {
+        return Ok((snapshot, None));
+    }
+    let lock = store.lock()?;
+    super::refresh_rollups(store, &lock, store.snapshot().await?, &who, super::limits(settings)).await
+}
+
+async fn observed_range(
+    settings: &Settings,
+    engine: &Engine,
+    snapshot: &Snapshot,
+    as_of: Option<Day>,
+) -> Result<ObservedRange> {
+    let days = snapshot.table(Table::Events).days();
+    let (Some(&first), Some(&last)) = (days.first(), days.last()) else { return Ok(None) };
+    let as_of = match as_of {
+        Some(day) => day,
+        None => day_before_newest_ingest(settings, engine).await?,
+    };
+    let last = last.min(as_of);
+    Ok((first <= last).then_some((first, last)))
+}
+
+async fn day_before_newest_ingest(settings: &Settings, engine: &Engine) -> Result<Day> {
+    let newest = engine.collect("SELECT max(ingested_at) AS ingested_at FROM batches", &Parameters::new()).await?;
+    let instant = newest
+        .first()
+        .map(|batch| batch.column(0).as_primitive::<TimestampMicrosecondType>())
+        .and_then(|column| column.iter().next().flatten())
+        .and_then(DateTime::from_timestamp_micros)
+        .ok_or_else(|| Error::Storage("the store has events but no ledger of their ingest".into()))?;
+    Ok(local_day(settings.report.time_zone, instant) - 1)
+}
+
+fn report_order<'a>(
+    catalog: &'a Catalog,
+    order: &RunOrder,
+    computation: &'a Computation,
+) -> Result<report::Order<'a>> {
+    let page = |metric: &'a Computed| catalog.get(&metric.name).map(|query| Page { query, table: &metric.table });
+    let definition = |query: &Query| {
+        Ok((query.name.clone(), catalog.hash(catalog.order(&[query.name.as_str()])?)))
+    };
+    Ok(report::Order {
+        head: computation.head.clone(),
+        pages: computation.metrics.iter().filter_map(page).collect(),
+        definitions: catalog.metrics().map(definition).collect::<Result<_>>()?,
+        partial: !order.only.is_empty(),
+    })
+}
+
+// The folder's name: the last observed day; without one, the day asked for, or a word.
+fn report_day(order: &RunOrder, range: ObservedRange) -> String {
+    range.map(|(_, last)| last).or(order.as_of).map_or_else(|| "no-events".to_owned(), format_day)
+}
+
+fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
+    let date = |day: Option<Day>| ScalarValue::Date32(day);
+    let integer = |value: i64| ScalarValue::Int64(Some(value));
+    let flag = |path: &Option<PathBuf>| ScalarValue::Boolean(Some(path.is_some()));
+    let (dag, deep) = (&settings.dag, &settings.deep);
+    Parameters::from_iter(
+        [
+            ("first_day", date(range.map(|(first, _)| first))),
+            ("as_of", date(range.map(|(_, last)| last))),
+            ("org_min_usage_ms", integer(dag.org_min_usage_ms)),
+            ("app_min_usage_ms", integer(dag.app_min_usage_ms)),
+            ("min_apps", integer(dag.min_apps.into())),
+            ("min_users", integer(dag.min_users.into())),
+            ("production_days", integer(deep.production_days.into())),
+            ("systems", integer(deep.systems.into())),
+            ("store_days", integer(deep.store_days.into())),
+            ("process_days", integer(deep.process_days.into())),
+            ("flow_days", integer(deep.flow_days.into())),
+            ("decide_days", integer(deep.decide_days.into())),
+            ("has_orgs", flag(&settings.dimensions.orgs)),
+            ("has_users", flag(&settings.dimensions.users)),
+            ("has_apps", flag(&settings.dimensions.apps)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
+}

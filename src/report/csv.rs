@@ -1,0 +1,228 @@
+//! A table as CSV: the bytes that a report promises. It knows column types; it does not know where the bytes go.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::catalog::{Column, Query};
+use crate::error::{Error, Result};
+use crate::period::{Day, format_day};
+use crate::store::TableFiles;
+
+/// Rows are handed on in pieces of about this size.
+const PIECE_BYTES: usize = 1 << 18;
+
+/// Writes a query's result as CSV and returns the number of rows: UTF-8, a header, `\n`; quoted only where a comma, a
+/// quote, CR or LF stands inside; no value = empty; ISO dates, `true` and `false`, numbers with the decimals of their type.
+/// Rows before the day `from` are left out, by the column that the query names for it.
+pub fn write_csv(
+    query: &Query,
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+    from: Option<Day>,
+    sink: &mut impl Write,
+) -> Result<u64> {
+    let written = |e: std::io::Error| Error::Storage(format!("cannot write: {e}"));
+    let mut piece = Vec::with_capacity(PIECE_BYTES + (1 << 12));
+    for (place, column) in query.columns.iter().enumerate() {
+        separate(place, &mut piece);
+        put_text(&column.name, &mut piece);
+    }
+    piece.push(b'\n');
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch?;
+        let mut columns = columns(query, &batch)?;
+        let days = days(query, &batch)?;
+        for row in 0..batch.num_rows() {
+            // A row without a day is about all days.
+            if from.is_some_and(|from| days.is_some_and(|days| days.is_valid(row) && days.value(row) < from)) {
+                continue;
+            }
+            rows += 1;
+            put_row(&mut columns, row, &mut piece);
+            if piece.len() >= PIECE_BYTES {
+                sink.write_all(&piece).map_err(written)?;
+                piece.clear();
+            }
+        }
+    }
+    sink.write_all(&piece).map_err(written)?;
+    Ok(rows)
+}
+
+/// The rows of a table, file by file.
+pub(super) fn rows_of(table: &TableFiles) -> impl Iterator<Item = Result<RecordBatch>> {
+    table.files.iter().flat_map(|file| {
+        let path = table.root.join(&file.path);
+        let (batches, failure) = match open(&path) {
+            Ok(reader) => (Some(reader), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let read = move |batch: std::result::Result<_, _>| batch.map_err(|e| Error::path("read", &path, e));
+        batches.into_iter().flatten().map(read).chain(failure)
+    })
+}
+
+fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
+    let file = File::open(path).map_err(|e| Error::path("read", path, e))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
+    reader.map_err(|e| Error::path("read", path, e))
+}
+
+// A column with its type known, so that a value is written without asking again.
+enum Values<'a> {
+    // The day written last and its text: results are mostly sorted by day.
+    Date(&'a Date32Array, Option<(i32, String)>),
+    Text(&'a StringArray),
+    Integer(&'a Int64Array),
+    Boolean(&'a BooleanArray),
+    Decimal(&'a Decimal128Array, u32),
+}
+
+fn columns<'a>(query: &Query, batch: &'a RecordBatch) -> Result<Vec<Values<'a>>> {
+    let mut columns = Vec::with_capacity(query.columns.len());
+    for column in &query.columns {
+        let array = array_of(query, column, batch)?;
+        columns.push(match array.data_type() {
+            DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>(), None),
+            DataType::Int64 => Values::Integer(array.as_primitive::<Int64Type>()),
+            DataType::Boolean => Values::Boolean(array.as_boolean()),
+            DataType::Decimal128(_, scale) => {
+                Values::Decimal(array.as_primitive::<Decimal128Type>(), u32::from(scale.unsigned_abs()))
+            }
+            _ => Values::Text(array.as_string::<i32>()),
+        });
+    }
+    Ok(columns)
+}
+
+// The column by which rows are left out.
+fn days<'a>(query: &Query, batch: &'a RecordBatch) -> Result<Option<&'a Date32Array>> {
+    let column = query.columns.iter().find(|column| Some(&column.name) == query.from.as_ref());
+    column.map(|column| Ok(array_of(query, column, batch)?.as_primitive::<Date32Type>())).transpose()
+}
+
+fn array_of<'a>(query: &Query, column: &Column, batch: &'a RecordBatch) -> Result<&'a ArrayRef> {
+    let array = batch.column_by_name(&column.name).filter(|array| *array.data_type() == column.kind.data_type());
+    array.ok_or_else(|| {
+        let (name, query, kind) = (&column.name, &query.name, column.kind.name());
+        Error::Internal(format!("the file of `{query}` has no column `{name}` of type {kind}"))
+    })
+}
+
+fn put_row(columns: &mut [Values], row: usize, piece: &mut Vec<u8>) {
+    for (place, column) in columns.iter_mut().enumerate() {
+        separate(place, piece);
+        match column {
+            Values::Date(array, last) if array.is_valid(row) => put_day(array.value(row), last, piece),
+            Values::Text(array) if array.is_valid(row) => put_text(array.value(row), piece),
+            Values::Integer(array) if array.is_valid(row) => put(piece, format_args!("{}", array.value(row))),
+            Values::Boolean(array) if array.is_valid(row) => put(piece, format_args!("{}", array.value(row))),
+            Values::Decimal(array, scale) if array.is_valid(row) => put_decimal(array.value(row), *scale, piece),
+            _ => {}
+        }
+    }
+    piece.push(b'\n');
+}
+
+fn separate(place: usize, piece: &mut Vec<u8>) {
+    if place > 0 {
+        piece.push(b',');
+    }
+}
+
+fn put_day(day: i32, last: &mut Option<(i32, String)>, piece: &mut Vec<u8>) {
+    let text = match last.take() {
+        Some((known, text)) if known == day => text,
+        _ => format_day(day),
+    };
+    piece.extend_from_slice(text.as_bytes());
+    *last = Some((day, text));
+}
+
+fn put_decimal(value: i128, scale: u32, piece: &mut Vec<u8>) {
+    let unit = 10_u128.pow(scale);
+    let (sign, size) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
+    let width = scale as usize;
+    put(piece, format_args!("{sign}{}.{:0width$}", size / unit, size % unit));
+}
+
+fn put_text(text: &str, piece: &mut Vec<u8>) {
+    if !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
+        piece.extend_from_slice(text.as_bytes());
+        return;
+    }
+    piece.push(b'"');
+    for byte in text.bytes() {
+        if byte == b'"' {
+            piece.push(b'"');
+        }
+        piece.push(byte);
+    }
+    piece.push(b'"');
+}
+
+fn put(piece: &mut Vec<u8>, text: std::fmt::Arguments) {
+    // Writing to memory cannot fail.
+    let _ = piece.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_text(text: &str, expected: &str) {
+        let mut piece = Vec::new();
+        put_text(text, &mut piece);
+        assert_eq!(String::from_utf8(piece).expect("UTF-8"), expected);
+    }
+
+    #[test]
+    fn text_is_quoted_only_where_it_must_be() {
+        check_text("", "");
+        check_text("plain", "plain");
+        check_text(" two  words ", " two  words ");
+        check_text("a;b'c\td", "a;b'c\td");
+        check_text("a,b", "\"a,b\"");
+        check_text("say \"hi\"", "\"say \"\"hi\"\"\"");
+        check_text("a\nb", "\"a\nb\"");
+        check_text("a\rb", "\"a\rb\"");
+        check_text("\"", "\"\"\"\"");
+        check_text("组织 é 🦀", "组织 é 🦀");
+        check_text("组,织", "\"组,织\"");
+    }
+
+    fn check_decimal(value: i128, scale: u32, expected: &str) {
+        let mut piece = Vec::new();
+        put_decimal(value, scale, &mut piece);
+        assert_eq!(String::from_utf8(piece).expect("UTF-8"), expected);
+    }
+
+    #[test]
+    fn decimals_have_all_their_digits() {
+        check_decimal(0, 6, "0.000000");
+        check_decimal(1_000_000, 6, "1.000000");
+        check_decimal(333_333, 6, "0.333333");
+        check_decimal(-1, 6, "-0.000001");
+        check_decimal(-1_500, 3, "-1.500");
+        check_decimal(86_400_001, 3, "86400.001");
+        check_decimal(5, 2, "0.05");
+        check_decimal(i128::MIN, 3, "-170141183460469231731687303715884105.728");
+    }
+
+    #[test]
+    fn a_day_that_repeats_is_written_again() {
+        let (mut piece, mut last) = (Vec::new(), None);
+        for day in [0, 0, -1, 20_513] {
+            put_day(day, &mut last, &mut piece);
+            piece.push(b' ');
+        }
+        assert_eq!(String::from_utf8(piece).expect("UTF-8"), "1970-01-01 1970-01-01 1969-12-31 2026-03-01 ");
+    }
+}
