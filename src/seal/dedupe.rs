@@ -3,15 +3,14 @@
 
 use std::hash::BuildHasher;
 
-use arrow::array::StringArray;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::rows::{RowId, Rows, position, row_id};
+use super::rows::{RowId, Rows, Texts, position, row_id};
 
 /// Marks duplicates among staged chunks. The table holds staged ids only, since a batch of late events is much smaller
 /// than its day: sealed ids are looked up in it, not put into it.
 pub(super) struct Dedupe<'a> {
-    staged: &'a [Rows],
+    staged: Vec<Texts<'a>>,
     hasher: DefaultHashBuilder,
     first: HashTable<Entry>,
     /// For each staged chunk and row: whether it is a duplicate.
@@ -27,16 +26,18 @@ struct Entry {
 impl<'a> Dedupe<'a> {
     /// Finds the duplicates among staged chunks, which are given in ingest order.
     pub(super) fn new(staged: &'a [Rows]) -> Self {
-        let with_id = staged.iter().map(|rows| rows.len() - ids_missing(&rows.event_id)).sum();
+        let staged = staged.iter().map(|rows| Texts::new(&rows.event_id)).collect::<Vec<_>>();
+        let with_id = staged.iter().map(|ids| (0..ids.len()).filter(|&row| !ids.at(row).is_empty()).count()).sum();
         let mut dedupe = Self {
-            staged,
             hasher: DefaultHashBuilder::default(),
             first: HashTable::with_capacity(with_id),
-            duplicate: staged.iter().map(|rows| vec![false; rows.len()]).collect(),
+            duplicate: staged.iter().map(|ids| vec![false; ids.len()]).collect(),
+            staged,
         };
-        for (chunk, rows) in staged.iter().enumerate() {
-            for row in 0..rows.len() {
-                dedupe.enter(chunk, row, rows.event_id.value(row).as_bytes());
+        for chunk in 0..dedupe.staged.len() {
+            let ids = dedupe.staged[chunk];
+            for row in 0..ids.len() {
+                dedupe.enter(chunk, row, ids.at(row));
             }
         }
         dedupe
@@ -47,7 +48,7 @@ impl<'a> Dedupe<'a> {
             return;
         }
         let hash = self.hasher.hash_one(event_id);
-        let (staged, hasher) = (self.staged, &self.hasher);
+        let (staged, hasher) = (&self.staged, &self.hasher);
         let is_same = |entry: &Entry| entry.hash == upper(hash) && id_at(staged, entry.id) == event_id;
         let rehash = |entry: &Entry| hasher.hash_one(id_at(staged, entry.id));
         match self.first.entry(hash, is_same, rehash) {
@@ -63,10 +64,10 @@ impl<'a> Dedupe<'a> {
         if self.first.is_empty() {
             return;
         }
-        for event_id in sealed.event_id.iter().flatten().filter(|event_id| !event_id.is_empty()) {
-            let hash = self.hasher.hash_one(event_id.as_bytes());
-            let is_same =
-                |entry: &Entry| entry.hash == upper(hash) && id_at(self.staged, entry.id) == event_id.as_bytes();
+        let ids = Texts::new(&sealed.event_id);
+        for event_id in (0..ids.len()).map(|row| ids.at(row)).filter(|event_id| !event_id.is_empty()) {
+            let hash = self.hasher.hash_one(event_id);
+            let is_same = |entry: &Entry| entry.hash == upper(hash) && id_at(&self.staged, entry.id) == event_id;
             if let Some(entry) = self.first.find(hash, is_same) {
                 let (chunk, row) = position(entry.id);
                 self.duplicate[chunk][row] = true;
@@ -75,17 +76,13 @@ impl<'a> Dedupe<'a> {
     }
 }
 
-fn id_at(staged: &[Rows], id: RowId) -> &[u8] {
+fn id_at<'a>(staged: &[Texts<'a>], id: RowId) -> &'a [u8] {
     let (chunk, row) = position(id);
-    staged[chunk].event_id.value(row).as_bytes()
+    staged[chunk].at(row)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "half of the bits are wanted")]
 fn upper(hash: u64) -> u32 {
     // The table finds its place with the lowest bits and its tag with the highest seven; these are between them.
     (hash >> 24) as u32
-}
-
-fn ids_missing(event_id: &StringArray) -> usize {
-    event_id.value_offsets().windows(2).filter(|pair| pair[0] == pair[1]).count()
 }

@@ -10,7 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
-use super::rows::{CHUNK_ROWS, RowId, Rows, position, row_id};
+use super::rows::{CHUNK_ROWS, RowId, Rows, Texts, position, row_id};
 use crate::error::{Error, Result};
 
 /// The events of a day in the order in which they are stored.
@@ -53,13 +53,15 @@ impl Packed {
         let (mut ts_min, mut ts_max) = (i64::MAX, i64::MIN);
         for (number, rows) in chunks.iter().enumerate() {
             let left_out = left_out.get(number).copied().flatten();
+            let [org_id, user_id, app_id] = [&rows.org_id, &rows.user_id, &rows.app_id].map(Texts::new);
+            let instants = rows.ts.values().as_ref();
             for row in (0..rows.len()).filter(|&row| left_out.is_none_or(|left_out| !left_out[row])) {
-                let org = orgs.code(rows.org_id.value(row).as_bytes());
-                let user = users.code(rows.user_id.value(row).as_bytes());
-                let app = apps.code(rows.app_id.value(row).as_bytes());
+                let org = orgs.code(org_id.at(row));
+                let user = users.code(user_id.at(row));
+                let app = apps.code(app_id.at(row));
                 let id = row_id(number, row);
                 keys.push(u128::from(org) << 96 | u128::from(user) << 64 | u128::from(app) << 32 | u128::from(id));
-                let ts = rows.ts.value(row);
+                let ts: i64 = instants[row];
                 (ts_min, ts_max) = (ts_min.min(ts), ts_max.max(ts));
             }
         }
@@ -72,10 +74,11 @@ impl Packed {
         let ts_cut = wanted.saturating_sub(u128::BITS).min(ts_bits);
         let ts_bits = ts_bits - ts_cut;
         let (orgs, users, apps) = (orgs.ranks(), users.ranks(), apps.ranks());
+        let instants = chunks.iter().map(|rows| rows.ts.values().as_ref()).collect::<Vec<&[i64]>>();
         for key in &mut keys {
             let id = low(*key);
             let (chunk, row) = position(id);
-            let ts = chunks[chunk].ts.value(row).abs_diff(ts_min) >> ts_cut;
+            let ts = instants[chunk][row].abs_diff(ts_min) >> ts_cut;
             let rank = |ranks: &[u32], code: u32| u128::from(ranks[code as usize]);
             let org = rank(&orgs, low(*key >> 96));
             let org_user = org << user_bits | rank(&users, low(*key >> 64));

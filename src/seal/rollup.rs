@@ -8,6 +8,7 @@ use arrow::datatypes::Int64Type;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+use super::rows::Texts;
 use super::who::Who;
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -22,7 +23,7 @@ const MOST_KNOWN_APPS: usize = 1 << 16;
 /// The state of a pass over events that are sorted by organisation, user and app.
 pub(super) struct Rollup<'a> {
     who: &'a Who,
-    excluded_actions: Vec<&'a str>,
+    excluded_actions: Vec<&'a [u8]>,
     org: Option<String>,
     user: String,
     user_is_internal: bool,
@@ -63,7 +64,7 @@ struct Run<'b> {
 
 impl<'a> Rollup<'a> {
     pub(super) fn new(who: &'a Who) -> Self {
-        let mut excluded_actions = who.exclude_actions.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut excluded_actions = who.exclude_actions.iter().map(String::as_bytes).collect::<Vec<_>>();
         excluded_actions.sort_unstable();
         Self {
             who,
@@ -103,28 +104,35 @@ impl<'a> Rollup<'a> {
         action: &StringArray,
         duration_ms: &Int64Array,
     ) -> Result<()> {
+        let [orgs, users, apps, actions] = [org_id, user_id, app_id, action].map(Texts::new);
+        let durations: &[i64] = duration_ms.values();
+        let is_next = |row: usize| {
+            row + 1 < orgs.len()
+                && apps.at(row) == apps.at(row + 1)
+                && users.at(row) == users.at(row + 1)
+                && orgs.at(row) == orgs.at(row + 1)
+        };
         let mut row = 0;
-        while row < org_id.len() {
+        while row < orgs.len() {
             let (org, user, app) = (org_id.value(row), user_id.value(row), app_id.value(row));
             let mut run = Run { org, user, app, events: 0, counted: 0, counted_ms: 0 };
-            while row < org_id.len()
-                && app_id.value(row) == app
-                && user_id.value(row) == user
-                && org_id.value(row) == org
-            {
+            loop {
                 run.events += 1;
-                if !self.is_excluded_action(action.value(row)) {
+                if !self.is_excluded_action(actions.at(row)) {
                     run.counted += 1;
-                    run.counted_ms = run.counted_ms.saturating_add(duration_ms.value(row));
+                    run.counted_ms = run.counted_ms.saturating_add(durations[row]);
                 }
                 row += 1;
+                if !is_next(row - 1) {
+                    break;
+                }
             }
             self.add_run(&run)?;
         }
         Ok(())
     }
 
-    fn is_excluded_action(&self, action: &str) -> bool {
+    fn is_excluded_action(&self, action: &[u8]) -> bool {
         match self.excluded_actions.as_slice() {
             few if few.len() <= 4 => few.contains(&action),
             many => many.binary_search(&action).is_ok(),

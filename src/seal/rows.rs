@@ -41,6 +41,30 @@ pub(super) struct Rows {
     pub(super) file: Option<UInt32Array>,
 }
 
+/// A text column as it lies in memory: what the inner loops read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Texts<'a> {
+    offsets: &'a [i32],
+    bytes: &'a [u8],
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(column: &'a StringArray) -> Self {
+        Self { offsets: column.value_offsets(), bytes: column.value_data() }
+    }
+
+    /// The number of texts.
+    pub(super) fn len(self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The bytes of one text.
+    pub(super) fn at(self, row: usize) -> &'a [u8] {
+        let offset = |row: usize| self.offsets[row].cast_unsigned() as usize;
+        &self.bytes[offset(row)..offset(row + 1)]
+    }
+}
+
 /// The id of a row of a chunk.
 #[expect(clippy::cast_possible_truncation, reason = "callers keep chunks and rows below 2^16 each")]
 pub(super) fn row_id(chunk: usize, row: usize) -> RowId {
