@@ -66,10 +66,13 @@ pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order:
     let name = report_day(order, computation.range);
     let order = report_order(catalog, order, &computation)?;
     let published = report::publish(&settings.reports.path, &name, &order)?;
+    // What a report shows may be less than what was computed: `from` leaves rows out.
+    let rows_of =
+        |name: &String| published.manifest.files.get(&format!("{name}.csv")).map(|file| (name.clone(), file.rows));
     Ok(RunReport {
-        folder: published.folder,
+        folder: published.folder.clone(),
         observed: computation.range.map(|(first, last)| (format_day(first), format_day(last))),
-        files: computation.metrics.iter().map(|metric| (metric.name.clone(), metric.rows)).collect(),
+        files: computation.metrics.iter().filter_map(|metric| rows_of(&metric.name)).collect(),
         notes: computation.notes,
     })
 }
