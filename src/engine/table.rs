@@ -42,6 +42,7 @@ pub(super) struct Table {
     schema: TableSchema,
     by_day: bool,
     sort_key: Vec<String>,
+    tells_order: bool,
     files: Vec<File>,
 }
 
@@ -77,9 +78,16 @@ impl Table {
             schema: schema.build(),
             by_day: table.by_day,
             sort_key: table.sort_key.clone(),
+            tells_order: true,
             files: files.collect::<Result<_>>()?,
             root,
         })
+    }
+
+    /// The same table, for an engine that does not keep an order between stages.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only a cluster has stages"))]
+    pub(super) fn without_order(self) -> Self {
+        Self { tells_order: false, ..self }
     }
 
     /// The list that this table was made from, to send it elsewhere.
@@ -140,6 +148,9 @@ impl Table {
     /// the list does not say where nulls stand. Only one order is told, although a group of one day is sorted by its
     /// key alone too: an exchange that merges groups keeps one, and DataFusion would go on to trust both.
     fn order_of(&self, groups: &[FileGroup]) -> Option<LexOrdering> {
+        if !self.tells_order {
+            return None;
+        }
         let single = groups.iter().all(|group| group.len() == 1);
         let rising = groups.iter().flat_map(|group| group.files().windows(2)).all(|pair| match pair {
             [before, after] => before.partition_values < after.partition_values,

@@ -47,6 +47,8 @@ const SHAPES: &[&str] = &[
     "select 'x' as org_id, 1 as n union all select org_id, usage_ms from events where usage_ms > 990 order by 1, 2",
     "select kind, n from (select 'orgs' as kind, count(*) as n from orgs union all select 'events', count(*) from events union all select 'days', count(distinct day) from events) order by kind",
     "select org_id, n from (select org_id, n from nothing union all select org_id, count(*) from events group by org_id union all (select org_id, usage_ms from events order by usage_ms desc, 1 limit 3)) order by org_id, n",
+    "select a.day, a.org_id, a.n, b.m from (select day, org_id, count(*) as n from events group by day, org_id) a join (select day, org_id, count(*) as m from events where usage_ms > 3 group by day, org_id) b on a.day = b.day and a.org_id = b.org_id order by 1, 2",
+    "select a.org_id, a.u, b.m from (select org_id, sum(usage_ms) as u from (select * from events order by org_id, user_id, usage_ms limit 900) group by org_id) a join (select org_id, max(usage_ms) as m from events group by org_id) b on a.org_id = b.org_id order by 1",
     "with busy as (select org_id, sum(usage_ms) as u from events group by org_id) select a.org_id, b.org_id as next from busy a join busy b on a.u < b.u order by 1, 2",
     "select d.day, count(distinct e.org_id) as orgs from (select distinct day from events) d join events e on e.day between d.day - 2 and d.day group by d.day order by d.day",
     "select count(*) as n, sum(n) as s from nothing",

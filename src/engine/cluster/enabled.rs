@@ -29,23 +29,27 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::StreamExt;
 use futures::stream::unfold;
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Channel;
 
 use crate::engine::cluster::codec::Codec;
-use crate::engine::cluster::unions::LiteralBranches;
+use crate::engine::cluster::rules::{LiteralBranches, SortAfterExchange};
 use crate::engine::{failure, functions, local};
 use crate::error::{Error, Result};
 use crate::settings::EngineSettings;
 
 /// A cluster that loses its executor does not say so; a query without a row for this long is given up.
 const PATIENCE: Duration = Duration::from_hours(1);
+// Plans are walked by recursion in the scheduler; a long query in a debug build overflows the usual 2 MB.
+const STACK_BYTES: usize = 16 << 20;
 // The scheduler listens before its address is known, so this many tries, a tenth of a second apart, are many.
 const CONNECT_TRIES: u32 = 50;
 
-/// What runs beside the session. Dropping it ends the executor and removes what it wrote.
+/// What runs beside the session, on threads of its own. Dropping it ends scheduler and executor and removes what they
+/// wrote.
 pub(in crate::engine) struct Cluster {
-    tasks: Vec<JoinHandle<()>>,
+    // Taken when dropped: a runtime must not wait for its end inside another one.
+    runtime: Option<Runtime>,
     shuffles: TempDir,
 }
 
@@ -57,8 +61,8 @@ impl Debug for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
@@ -74,13 +78,25 @@ pub(in crate::engine) async fn start(settings: &EngineSettings) -> Result<(Sessi
         .with_config(local::configure(config, settings))
         .with_runtime_env(local::runtime(settings)?)
         .with_physical_optimizer_rule(Arc::new(LiteralBranches))
+        .with_physical_optimizer_rule(Arc::new(SortAfterExchange))
         .build();
     // Functions must be known to scheduler and executor, which copy this state, and to the session, whose list
     // Ballista replaces.
     functions::register(&mut state).map_err(failure)?;
-    let scheduler = new_standalone_scheduler_from_state(&state).await.map_err(broken)?;
-    let url = format!("http://localhost:{}", scheduler.port());
-    let cluster = start_executor(&url, local::threads(settings), &state).await?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(local::threads(settings))
+        .thread_name("orgpulse-cluster")
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(broken)?;
+    let shuffles = TempDir::with_prefix("orgpulse-shuffle-")
+        .map_err(|e| Error::Storage(format!("cannot create a folder for temporary files: {e}")))?;
+    let folder = shuffles.path().to_str().map(str::to_owned);
+    let folder = folder.ok_or_else(|| Error::Storage("the folder for temporary files is not UTF-8".to_owned()))?;
+    let (threads, there) = (local::threads(settings), state.clone());
+    let url = runtime.spawn(async move { launch(&there, threads, &folder).await }).await.map_err(broken)??;
+    let cluster = Cluster { runtime: Some(runtime), shuffles };
     let context = SessionContext::new_with_state(state.upgrade_for_ballista(url).map_err(failure)?);
     functions::register(&mut *context.state_ref().write()).map_err(failure)?;
     local::forget_clocks(&context);
@@ -102,20 +118,19 @@ pub(in crate::engine) fn impatient(stream: SendableRecordBatchStream) -> Sendabl
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
-/// The executor of `ballista_executor::new_standalone_executor_from_state`, but with an end: that one never stops and
-/// leaves its shuffle files behind.
-async fn start_executor(url: &str, threads: usize, state: &SessionState) -> Result<Cluster> {
-    let shuffles = TempDir::with_prefix("orgpulse-shuffle-")
-        .map_err(|e| Error::Storage(format!("cannot create a folder for temporary files: {e}")))?;
-    let folder = shuffles.path().to_str().map(str::to_owned);
-    let folder = folder.ok_or_else(|| Error::Storage("the folder for temporary files is not UTF-8".to_owned()))?;
+/// Starts the scheduler and the executor and gives the scheduler's address. The executor is that of
+/// `ballista_executor::new_standalone_executor_from_state`, but with a folder of ours: there it is never removed.
+async fn launch(state: &SessionState, threads: usize, folder: &str) -> Result<String> {
+    let scheduler = new_standalone_scheduler_from_state(state).await.map_err(broken)?;
+    let url = format!("http://localhost:{}", scheduler.port());
+    let client = connect(&url).await?;
 
     let server = GrpcServerConfig::default();
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let incoming = create_grpc_server_incoming(any_port, &server).map_err(broken)?;
     let address = incoming.local_addr().map_err(broken)?;
     let limit = state.config().ballista_grpc_client_max_message_size();
-    let flight = FlightServiceServer::new(BallistaFlightService::new(folder.clone()))
+    let flight = FlightServiceServer::new(BallistaFlightService::new(folder.to_owned()))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
     let serve = create_grpc_server(&server).add_service(flight).serve_with_incoming(incoming);
@@ -135,7 +150,7 @@ async fn start_executor(url: &str, threads: usize, state: &SessionState) -> Resu
     let runtime = Arc::clone(state.runtime_env());
     let executor = Executor::with_default_execution_engine(
         registration,
-        &folder,
+        folder,
         Arc::new(move |_| Ok(Arc::clone(&runtime))),
         Arc::new(move || config.clone()),
         Arc::new(BallistaFunctionRegistry::from(state)),
@@ -146,11 +161,11 @@ async fn start_executor(url: &str, threads: usize, state: &SessionState) -> Resu
         state.config().ballista_logical_extension_codec(),
         state.config().ballista_physical_extension_codec(),
     );
-    let client = connect(url).await?;
     let poll = poll_loop(client, Arc::new(executor), codec, None, None, ExecutorHealth::new());
     // When either ends early, its error reaches the user as the query's lost connection.
-    let tasks = vec![tokio::spawn(async { drop(serve.await) }), tokio::spawn(async { drop(poll.await) })];
-    Ok(Cluster { tasks, shuffles })
+    tokio::spawn(async { drop(serve.await) });
+    tokio::spawn(async { drop(poll.await) });
+    Ok(url)
 }
 
 async fn connect(url: &str) -> Result<SchedulerGrpcClient<Channel>> {

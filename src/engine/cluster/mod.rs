@@ -8,7 +8,7 @@ mod disabled;
 #[cfg(feature = "cluster")]
 mod enabled;
 #[cfg(feature = "cluster")]
-mod unions;
+mod rules;
 
 #[cfg(not(feature = "cluster"))]
 pub(super) use disabled::{Cluster, impatient, start};

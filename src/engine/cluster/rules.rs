@@ -1,4 +1,5 @@
-//! A rule for plans on the cluster: a branch of a union that reads nothing runs on its own.
+//! Rules that make DataFusion's plans fit for Ballista 55, which cuts them into stages and does not ship all that it cuts.
+//! They run after all others. They do not know queries.
 
 use std::sync::Arc;
 
@@ -6,17 +7,24 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-/// Puts an exchange above branches without a table, such as literals or a `count(*)` known from statistics.
-/// Without it Ballista 55 hands such a branch to each task of the union with no partition to run, in a form that does
+/// Puts an exchange above branches of a union without a table, such as literals or a `count(*)` known from statistics.
+/// Without it Ballista hands such a branch to each task of the union with no partition to run, in a form that does
 /// not survive the way to the executor: the query never ends.
 #[derive(Debug)]
 pub(super) struct LiteralBranches;
+
+/// Sorts after each exchange that is to keep an order. Ballista's shuffle does not keep it, and a merge join above then
+/// silently loses rows.
+#[derive(Debug)]
+pub(super) struct SortAfterExchange;
 
 impl PhysicalOptimizerRule for LiteralBranches {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
@@ -39,6 +47,30 @@ impl PhysicalOptimizerRule for LiteralBranches {
 
     fn name(&self) -> &'static str {
         "literal_branches"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+impl PhysicalOptimizerRule for SortAfterExchange {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let rewritten = plan.transform_up(|node| {
+            let Some(exchange) = node.downcast_ref::<RepartitionExec>().filter(|exchange| exchange.preserve_order())
+            else {
+                return Ok(Transformed::no(node));
+            };
+            let Some(order) = node.output_ordering().cloned() else { return Ok(Transformed::no(node)) };
+            let plain = RepartitionExec::try_new(Arc::clone(exchange.input()), exchange.partitioning().clone())?;
+            let sorted = SortExec::new(order, Arc::new(plain)).with_preserve_partitioning(true);
+            Ok(Transformed::yes(Arc::new(sorted) as Arc<dyn ExecutionPlan>))
+        });
+        Ok(rewritten?.data)
+    }
+
+    fn name(&self) -> &'static str {
+        "sort_after_exchange"
     }
 
     fn schema_check(&self) -> bool {
