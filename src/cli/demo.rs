@@ -33,7 +33,8 @@ fn morning_after(plan: &Plan) -> Result<DateTime<Utc>> {
 }
 
 // Marks a folder as a demo's, so that no other folder is ever written into.
-const SETTINGS_HEAD: &str = "# Settings of a demo made by `orgpulse demo`; delete the folder when you have seen enough.\n";
+const SETTINGS_HEAD: &str =
+    "# Settings of a demo made by `orgpulse demo`; delete the folder when you have seen enough.\n";
 
 impl Demo {
     pub(super) async fn carry_out(

@@ -28,12 +28,7 @@ pub(super) struct Ingest {
 }
 
 impl Ingest {
-    pub(super) async fn carry_out(
-        &self,
-        settings: &Settings,
-        now: DateTime<Utc>,
-        terminal: &Terminal,
-    ) -> Result<()> {
+    pub(super) async fn carry_out(&self, settings: &Settings, now: DateTime<Utc>, terminal: &Terminal) -> Result<()> {
         let inputs = self.inputs(settings)?;
         let report = ingest_with_bar(settings, &inputs, now, terminal).await?;
         if terminal.wants_json() {
@@ -85,9 +80,8 @@ pub(super) async fn ingest_with_bar(
 
 fn describe(report: &IngestReport) -> String {
     let mut rows = vec![["file", "read", "accepted", "duplicate", "rejected"].map(str::to_owned).to_vec()];
-    let row = |name: String, counts: [u64; 4]| -> Vec<String> {
-        std::iter::once(name).chain(counts.map(grouped)).collect()
-    };
+    let row =
+        |name: String, counts: [u64; 4]| -> Vec<String> { std::iter::once(name).chain(counts.map(grouped)).collect() };
     for file in &report.files {
         rows.push(if file.skipped {
             vec![file.source.clone(), "ingested before, skipped".into()]

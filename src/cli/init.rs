@@ -24,7 +24,11 @@ impl Init {
     pub(super) fn carry_out(&self, path: Option<PathBuf>, terminal: &Terminal) -> Result<()> {
         let path = path.unwrap_or_else(|| PathBuf::from("orgpulse.toml"));
         let mut options = std::fs::OpenOptions::new();
-        if self.force { options.create(true).truncate(true) } else { options.create_new(true) };
+        if self.force {
+            options.create(true).truncate(true)
+        } else {
+            options.create_new(true)
+        };
         let mut file = options.write(true).open(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Error::Usage(format!("{} is there already; --force replaces it", path.display()))
@@ -54,9 +58,10 @@ mod tests {
             .lines()
             .map(|line| {
                 let bare = line.strip_prefix("# ").unwrap_or(line);
-                let is_setting = bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| {
-                    key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-                });
+                let is_setting = bare.starts_with('[')
+                    || bare
+                        .split_once(" = ")
+                        .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
                 format!("{}\n", if is_setting { bare } else { line })
             })
             .collect();

@@ -63,9 +63,9 @@ fn list(catalog: &Catalog, terminal: &Terminal) -> Result<()> {
 }
 
 fn show(catalog: &Catalog, name: &str, terminal: &Terminal) -> Result<()> {
-    let query = catalog
-        .get(name)
-        .ok_or_else(|| Error::Usage(format!("no query is named `{name}`; `orgpulse metrics list` names the metrics")))?;
+    let query = catalog.get(name).ok_or_else(|| {
+        Error::Usage(format!("no query is named `{name}`; `orgpulse metrics list` names the metrics"))
+    })?;
     terminal.print(catalog.describe(query).trim_end())
 }
 

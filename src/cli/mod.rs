@@ -131,7 +131,10 @@ fn settings(global: &Global) -> Result<Settings> {
     let default = PathBuf::from("orgpulse.toml");
     let mut settings = match &global.settings {
         Some(path) if !path.is_file() => {
-            return Err(Error::Usage(format!("there is no settings file {}; `orgpulse init` writes one", path.display())));
+            return Err(Error::Usage(format!(
+                "there is no settings file {}; `orgpulse init` writes one",
+                path.display()
+            )));
         }
         Some(path) => Settings::read(path)?,
         None if default.is_file() => Settings::read(&default)?,

@@ -35,7 +35,11 @@ impl Run {
         let engine = Engine::start(&settings.engine).await?;
         if self.dry_run {
             let plan = pipeline::plan(settings, &engine, &catalog, &order).await?;
-            return if terminal.wants_json() { terminal.print_json(&plan) } else { terminal.print(describe_plan(&plan)) };
+            return if terminal.wants_json() {
+                terminal.print_json(&plan)
+            } else {
+                terminal.print(describe_plan(&plan))
+            };
         }
         let report = pipeline::run(settings, &engine, &catalog, &order).await?;
         if terminal.wants_json() {

@@ -29,9 +29,9 @@ impl Status {
 }
 
 fn describe(status: &StoreStatus) -> String {
-    let mut rows = vec![["table", "first day", "last day", "days", "files", "rows", "size", "version"]
-        .map(str::to_owned)
-        .to_vec()];
+    let mut rows = vec![
+        ["table", "first day", "last day", "days", "files", "rows", "size", "version"].map(str::to_owned).to_vec(),
+    ];
     for table in &status.tables {
         let (first, last) = table.days.clone().unwrap_or_default();
         rows.push(vec![

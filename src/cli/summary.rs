@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn the_page_shows_what_the_reports_say() {
         let folder = tempfile::tempdir().expect("a folder");
-        let daily = "day,dau,wau,mau,active_orgs,dag,dag_28d,deep_orgs,stickiness\n2026-01-05,1200,1,2400,3,4,5,6,0.500000\n";
+        let daily =
+            "day,dau,wau,mau,active_orgs,dag,dag_28d,deep_orgs,stickiness\n2026-01-05,1200,1,2400,3,4,5,6,0.500000\n";
         write(folder.path(), "daily_activity", daily);
         write(folder.path(), "deep_integration_levels", "day,level,name,orgs\n2026-01-05,5,deep,6\n");
         write(folder.path(), "dag_near_misses", "day,org_id,failed_rule\n2026-01-05,o,b\n");

@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn spans_touch_and_the_later_row_wins() {
         let row = |id: &str, from, value| (id.to_owned(), from, value);
-        let spans = resolve(vec![row("a", Some(20), 1), row("b", None, 2), row("a", Some(10), 3), row("a", Some(20), 4)]);
+        let spans =
+            resolve(vec![row("a", Some(20), 1), row("b", None, 2), row("a", Some(10), 3), row("a", Some(20), 4)]);
         let brief: Vec<_> = spans.iter().map(|s| (s.id.as_str(), s.valid_from, s.valid_until, s.attributes)).collect();
         assert_eq!(brief, [("a", 10, 19, 3), ("a", 20, END, 4), ("b", BEGINNING, END, 2)]);
     }

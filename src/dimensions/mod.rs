@@ -103,8 +103,7 @@ struct OrgRow {
 }
 
 fn orgs(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
-    let columns =
-        ["org_id", "name", "headcount", "industry", "region", "edition", "registered_at", "valid_from"];
+    let columns = ["org_id", "name", "headcount", "industry", "region", "edition", "registered_at", "valid_from"];
     let mut spans = Vec::new();
     let mut registered: BTreeMap<String, Option<Day>> = BTreeMap::new();
     for_each_row(path, &columns, 1, left_out, |row, _| {
@@ -190,11 +189,7 @@ struct UserRow {
 }
 
 // Of several rows of a user the last one holds.
-fn read_users(
-    path: Option<&Path>,
-    zone: Tz,
-    left_out: &mut LeftOut,
-) -> Result<BTreeMap<String, UserRow>> {
+fn read_users(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<BTreeMap<String, UserRow>> {
     let columns = ["user_id", "registered_at", "role", "campaign", "invited_by", "is_internal"];
     let mut users = BTreeMap::new();
     for_each_row(path, &columns, 1, left_out, |row, _| {
@@ -383,7 +378,7 @@ mod tests {
         check_refused("org_id,headcount\na,1\nb,-5\n", &["line 3", "headcount", "-5"]);
         check_refused("org_id,headcount\na,many\n", &["line 2", "headcount"]);
         check_refused("org_id,valid_from\na,2026-02-30\n", &["line 2", "valid_from", "2026-02-30"]);
-            }
+    }
 
     #[test]
     fn what_cannot_be_used_is_left_out_and_said() {

@@ -41,7 +41,10 @@ impl Row<'_> {
         let instant = || DateTime::parse_from_rfc3339(value).ok().map(|t| local_day(zone, t.with_timezone(&Utc)));
         let day = parse_day(value).or_else(instant);
         day.map(Some).ok_or_else(|| {
-            self.refuse(column, "write an ISO date such as 2026-01-31 or an RFC 3339 instant such as 2026-01-31T09:00:00Z")
+            self.refuse(
+                column,
+                "write an ISO date such as 2026-01-31 or an RFC 3339 instant such as 2026-01-31T09:00:00Z",
+            )
         })
     }
 
@@ -106,7 +109,10 @@ pub(super) fn for_each_row(
 ) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let file = File::open(path).map_err(|e| {
-        Error::Definition(format!("cannot read dimension file {}: {e}; check [dimensions] in the settings", path.display()))
+        Error::Definition(format!(
+            "cannot read dimension file {}: {e}; check [dimensions] in the settings",
+            path.display()
+        ))
     })?;
     let take = |row: &Row| match (0..needed).find(|&column| row.get(column).is_empty()) {
         Some(column) => {
@@ -132,9 +138,8 @@ fn csv_rows(
     let broken = |e: csv::Error| Error::Data(format!("{}: {e}", path.display()));
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
     let header = reader.headers().map_err(broken)?.clone();
-    let place_of = |name: &&str| {
-        header.iter().position(|column| column.strip_prefix('\u{feff}').unwrap_or(column) == *name)
-    };
+    let place_of =
+        |name: &&str| header.iter().position(|column| column.strip_prefix('\u{feff}').unwrap_or(column) == *name);
     let places: Vec<Option<usize>> = columns.iter().map(place_of).collect();
     check_needed(path, columns, needed, |column| places[column].is_some())?;
     let mut record = csv::StringRecord::new();
@@ -168,7 +173,8 @@ fn parquet_rows(
         for row in 0..batch.num_rows() {
             number += 1;
             // A null has an empty value in the array behind it or not, so it is asked for.
-            let value = |text: &Option<StringArray>| text.as_ref().is_some_and(|t| !arrow::array::Array::is_null(t, row));
+            let value =
+                |text: &Option<StringArray>| text.as_ref().is_some_and(|t| !arrow::array::Array::is_null(t, row));
             let values = texts.iter().map(|t| if value(t) { t.as_ref().map_or("", |t| t.value(row)) } else { "" });
             take(&Row { path, place: ("row", number), columns, values: values.collect() })?;
         }

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -80,8 +78,7 @@ pub async fn ingest(
         return Ok(report);
     }
 
-    let mut sealed =
-        seal::seal(&store, &snapshot, &intake.staging, intake.files.len(), &who, super::limits(settings))?;
+    let mut sealed = seal::seal(&store, &snapshot, &intake.staging, intake.files.len(), &who, super::limits(settings))?;
     for (file, &duplicate) in intake.files.iter_mut().zip(&sealed.duplicates) {
         file.duplicate = duplicate;
         file.accepted -= duplicate;
@@ -183,11 +180,7 @@ fn new_batch(table: Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
         .map_err(|e| Error::Internal(format!("cannot make rows of {}: {e}", table.name())))
 }
 
-fn write(
-    store: &Store,
-    table: Table,
-    batches: impl IntoIterator<Item = Result<RecordBatch>>,
-) -> Result<Vec<DataFile>> {
+fn write(store: &Store, table: Table, batches: impl IntoIterator<Item = Result<RecordBatch>>) -> Result<Vec<DataFile>> {
     let file = write_files(&store.table_root(table), None, &table.file_schema(), table.sort_key(), batches)?;
     Ok(file.into_iter().collect())
 }

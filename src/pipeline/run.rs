@@ -119,25 +119,13 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
 }
 
 /// Computes metrics from the present state of the store.
-pub async fn compute(
-    settings: &Settings,
-    engine: &Engine,
-    catalog: &Catalog,
-    order: &RunOrder,
-) -> Result<Computation> {
+pub async fn compute(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Computation> {
     let (queries, wanted) = chosen(catalog, &order.only)?;
     let ground = lay_ground(settings, engine, order.as_of).await?;
     let computed = metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
-    let head =
-        Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
+    let head = Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
     let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
-    Ok(Computation {
-        metrics,
-        head,
-        range: ground.range,
-        notes: ground.notes,
-        _work: ground.work,
-    })
+    Ok(Computation { metrics, head, range: ground.range, notes: ground.notes, _work: ground.work })
 }
 
 /// What queries stand on: the tables are registered in the engine, and this is the rest.
@@ -206,15 +194,9 @@ async fn day_before_newest_ingest(settings: &Settings, engine: &Engine) -> Resul
     Ok(local_day(settings.report.time_zone, instant) - 1)
 }
 
-fn report_order<'a>(
-    catalog: &'a Catalog,
-    order: &RunOrder,
-    computation: &'a Computation,
-) -> Result<report::Order<'a>> {
+fn report_order<'a>(catalog: &'a Catalog, order: &RunOrder, computation: &'a Computation) -> Result<report::Order<'a>> {
     let page = |metric: &'a Computed| catalog.get(&metric.name).map(|query| Page { query, table: &metric.table });
-    let definition = |query: &Query| {
-        Ok((query.name.clone(), catalog.hash(catalog.order(&[query.name.as_str()])?)))
-    };
+    let definition = |query: &Query| Ok((query.name.clone(), catalog.hash(catalog.order(&[query.name.as_str()])?)));
     Ok(report::Order {
         head: computation.head.clone(),
         pages: computation.metrics.iter().filter_map(page).collect(),

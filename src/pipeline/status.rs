@@ -113,16 +113,19 @@ async fn last_batches(engine: &Engine, count: u32) -> Result<Vec<BatchStatus>> {
     let mut batches = Vec::new();
     for rows in engine.collect(LAST_BATCHES, &limit).await? {
         let instants = rows.column(1).as_primitive::<TimestampMicrosecondType>();
-        let count = |column: usize, row: usize| rows.column(column).as_primitive::<Int64Type>().value(row).cast_unsigned();
-        batches.extend((0..instants.len()).map(|row| BatchStatus {
-            batch: rows.column(0).as_primitive::<Int64Type>().value(row),
-            ingested_at: DateTime::from_timestamp_micros(instants.value(row))
-                .map_or(String::new(), |instant| instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
-            files: count(2, row),
-            read: count(3, row),
-            accepted: count(4, row),
-            duplicate: count(5, row),
-            rejected: count(6, row),
+        let count =
+            |column: usize, row: usize| rows.column(column).as_primitive::<Int64Type>().value(row).cast_unsigned();
+        batches.extend((0..instants.len()).map(|row| {
+            BatchStatus {
+                batch: rows.column(0).as_primitive::<Int64Type>().value(row),
+                ingested_at: DateTime::from_timestamp_micros(instants.value(row))
+                    .map_or(String::new(), |instant| instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+                files: count(2, row),
+                read: count(3, row),
+                accepted: count(4, row),
+                duplicate: count(5, row),
+                rejected: count(6, row),
+            }
         }));
     }
     Ok(batches)

@@ -93,8 +93,8 @@ fn write_page(draft: &Path, page: &Page, order: &Order) -> Result<(String, FileE
     let path = draft.join(&name);
     let file = File::create_new(&path).map_err(|e| Error::path("create", &path, e))?;
     let mut sink = Hashed { file, hasher: Sha256::new(), bytes: 0 };
-    let rows = write_csv(query, csv::rows_of(page.table), order.head.from, &mut sink)
-        .map_err(|e| e.within(path.display()))?;
+    let rows =
+        write_csv(query, csv::rows_of(page.table), order.head.from, &mut sink).map_err(|e| e.within(path.display()))?;
     sink.file.sync_all().map_err(|e| Error::path("sync", &path, e))?;
     let sha256 = format!("{:x}", sink.hasher.finalize());
     Ok((name, FileEntry::new(query, rows, sink.bytes, sha256, definition)))
