@@ -45,6 +45,9 @@ pub(super) struct Generate {
     /// No duplicate, late or broken records
     #[arg(long)]
     clean: bool,
+    /// Begin from the small platform of `sample-data/` instead of the demo's
+    #[arg(long)]
+    sample: bool,
 }
 
 impl Generate {
@@ -60,8 +63,8 @@ impl Generate {
             return terminal.print_json(&made);
         }
         terminal.print(format!(
-            "wrote {} events in {} files, {}, to {}",
-            grouped(made.events),
+            "wrote {} records in {} files, {}, to {}",
+            grouped(made.records),
             grouped(made.files.len() as u64),
             size(made.bytes),
             self.folder.display()
@@ -69,18 +72,18 @@ impl Generate {
     }
 
     fn plan(&self) -> Plan {
-        let demo = Plan::demo();
+        let base = if self.sample { Plan::sample() } else { Plan::demo() };
         Plan {
-            seed: self.seed.unwrap_or(demo.seed),
-            orgs: self.orgs.unwrap_or(demo.orgs),
+            seed: self.seed.unwrap_or(base.seed),
+            orgs: self.orgs.unwrap_or(base.orgs),
             events: self.events,
-            days: self.days.unwrap_or(demo.days),
-            first_day: self.first_day.unwrap_or(demo.first_day),
-            time_zone: self.time_zone.unwrap_or(demo.time_zone),
-            format: self.format.unwrap_or(demo.format),
+            days: self.days.unwrap_or(base.days),
+            first_day: self.first_day.unwrap_or(base.first_day),
+            time_zone: self.time_zone.unwrap_or(base.time_zone),
+            format: self.format.unwrap_or(base.format),
             compression: self.compression,
             dirt: !self.clean,
-            days_per_file: demo.days_per_file,
+            days_per_file: base.days_per_file,
         }
     }
 }

@@ -52,6 +52,15 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_page_shows_the_template() {
+        let page = include_str!("../../docs/settings.md");
+        assert!(
+            page.ends_with(&format!("```toml\n{TEMPLATE}```\n")),
+            "copy src/cli/orgpulse.toml into docs/settings.md"
+        );
+    }
+
+    #[test]
     fn each_commented_setting_is_one_that_exists() {
         // A line such as `# threads = 0` is a setting that is off; with all of them on, the file must still be valid.
         let on: String = TEMPLATE

@@ -8,13 +8,18 @@ use std::thread;
 use orgpulse::catalog::Catalog;
 use orgpulse::engine::Engine;
 use orgpulse::golden::{self, CaseResult};
-use orgpulse::settings::EngineSettings;
+use orgpulse::settings::{EngineKind, EngineSettings};
 use tempfile::TempDir;
 
 fn check(catalog: &Catalog, name: Option<&str>, accept: bool) -> Vec<CaseResult> {
+    check_on(EngineKind::Local, catalog, name, accept)
+}
+
+fn check_on(kind: EngineKind, catalog: &Catalog, name: Option<&str>, accept: bool) -> Vec<CaseResult> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let engine = Engine::start(&EngineSettings::default()).await.expect("an engine");
+        let settings = EngineSettings { kind, ..EngineSettings::default() };
+        let engine = Engine::start(&settings).await.expect("an engine");
         golden::check(&engine, catalog, name, accept).await.expect("an answer")
     })
 }
@@ -24,11 +29,31 @@ const THREADS: usize = 4;
 
 #[test]
 fn every_case_holds() {
+    check_all_on(EngineKind::Local);
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn every_case_holds_on_the_cluster() {
+    check_all_on(EngineKind::Standalone);
+}
+
+#[test]
+fn every_metric_has_cases() {
+    let catalog = Catalog::read(None).expect("a catalog");
+    for metric in catalog.metrics() {
+        assert!(metric.cases.len() >= 3, "{} has {} cases", metric.name, metric.cases.len());
+        assert!(metric.cases.iter().any(|case| case.name == "empty"), "{} has no empty case", metric.name);
+    }
+}
+
+fn check_all_on(kind: EngineKind) {
     let catalog = Catalog::read(None).expect("a catalog");
     let with_cases = catalog.queries().filter(|query| !query.cases.is_empty());
     let names: Mutex<Vec<&str>> = Mutex::new(with_cases.map(|query| query.name.as_str()).collect());
     let next = || names.lock().expect("no thread panicked").pop();
-    let work = || std::iter::from_fn(next).flat_map(|name| check(&catalog, Some(name), false)).collect::<Vec<_>>();
+    let work =
+        || std::iter::from_fn(next).flat_map(|name| check_on(kind, &catalog, Some(name), false)).collect::<Vec<_>>();
     let results: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("an answer")).collect()

@@ -8,4 +8,5 @@ mod frames;
 mod golden;
 mod log;
 mod rollups;
+mod sample;
 mod sealing;
