@@ -187,7 +187,8 @@ async fn observed_range(
 }
 
 async fn day_before_newest_ingest(settings: &Settings, engine: &Engine) -> Result<Day> {
-    let newest = engine.collect("SELECT max(ingested_at) AS ingested_at FROM batches", &Parameters::new()).await?;
+    let newest = "SELECT ingested_at FROM batches ORDER BY batch DESC LIMIT 1";
+    let newest = engine.collect(newest, &Parameters::new()).await?;
     let instant = newest
         .first()
         .map(|batch| batch.column(0).as_primitive::<TimestampMicrosecondType>())
