@@ -73,10 +73,10 @@ impl Demo {
         let catalog = Catalog::read(settings.queries.path.as_deref())?;
         let report = pipeline::run(&settings, &engine, &catalog, &RunOrder::default()).await?;
         if terminal.wants_json() {
-            return terminal.print_json(&report);
+            return Terminal::print_json(&report);
         }
         let latest = settings.reports.path.join("latest");
-        terminal.print(format!("\n{}\n\n{}", summary(&latest)?, self.next_steps(&path)))
+        Terminal::print(format!("\n{}\n\n{}", summary(&latest)?, self.next_steps(&path)))
     }
 
     fn claim_folder(&self, settings: &Path) -> Result<()> {

@@ -60,9 +60,9 @@ impl Generate {
         })?;
         bar.finish_and_clear();
         if terminal.wants_json() {
-            return terminal.print_json(&made);
+            return Terminal::print_json(&made);
         }
-        terminal.print(format!(
+        Terminal::print(format!(
             "wrote {} records in {} files, {}, to {}",
             grouped(made.records),
             grouped(made.files.len() as u64),

@@ -1,7 +1,5 @@
 //! `orgpulse ingest`: logs into the store.
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
 use clap::Args;
 
@@ -32,9 +30,9 @@ impl Ingest {
         let inputs = self.inputs(settings)?;
         let report = ingest_with_bar(settings, &inputs, now, terminal).await?;
         if terminal.wants_json() {
-            return terminal.print_json(&report);
+            return Terminal::print_json(&report);
         }
-        terminal.print(describe(&report))
+        Terminal::print(describe(&report))
     }
 
     fn inputs(&self, settings: &Settings) -> Result<Vec<Input>> {
@@ -93,20 +91,19 @@ fn describe(report: &IngestReport) -> String {
     if report.files.len() > 1 && report.batch.is_some() {
         rows.push(row("total".into(), [total.read, total.accepted, total.duplicate, total.rejected]));
     }
-    let mut text = align(&rows, 1);
-    for path in &report.passed_over {
-        text += &format!("\npassed over {}: its name tells no format", Path::new(path).display());
-    }
-    for note in &report.notes {
-        text += &format!("\n{note}");
-    }
-    text += &match (&report.batch, &report.days) {
-        (None, _) => "\nnothing new".to_owned(),
-        (Some(batch), None) => format!("\nbatch {batch}: no new event"),
-        (Some(batch), Some((first, last))) => format!("\nbatch {batch}: sealed, days {first} to {last}"),
-    };
+    let mut lines = vec![align(&rows, 1)];
+    lines.extend(
+        report.passed_over.iter().map(|path| format!("passed over {}: its name tells no format", path.display())),
+    );
+    lines.extend(report.notes.iter().cloned());
+    lines.push(match (&report.batch, &report.days) {
+        (None, _) => "nothing new".to_owned(),
+        (Some(batch), None) => format!("batch {batch}: no new event"),
+        (Some(batch), Some((first, last))) => format!("batch {batch}: sealed, days {first} to {last}"),
+    });
     if total.rejected > 0 {
-        text += "\nwhy records were rejected: orgpulse sql -c \"SELECT source, line, reason, raw FROM rejects\"";
+        let sql = "SELECT source, line, reason, raw FROM rejects";
+        lines.push(format!("why records were rejected: orgpulse sql -c \"{sql}\""));
     }
-    text
+    lines.join("\n")
 }

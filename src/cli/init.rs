@@ -21,7 +21,7 @@ pub(super) struct Init {
 }
 
 impl Init {
-    pub(super) fn carry_out(&self, path: Option<PathBuf>, terminal: &Terminal) -> Result<()> {
+    pub(super) fn carry_out(&self, path: Option<PathBuf>) -> Result<()> {
         let path = path.unwrap_or_else(|| PathBuf::from("orgpulse.toml"));
         let mut options = std::fs::OpenOptions::new();
         if self.force {
@@ -36,7 +36,7 @@ impl Init {
             _ => Error::path("write", &path, e),
         })?;
         file.write_all(TEMPLATE.as_bytes()).map_err(|e| Error::path("write", &path, e))?;
-        terminal.print(format!("wrote {}; next: orgpulse ingest LOGS", path.display()))
+        Terminal::print(format!("wrote {}; next: orgpulse ingest LOGS", path.display()))
     }
 }
 
@@ -63,17 +63,13 @@ mod tests {
     #[test]
     fn each_commented_setting_is_one_that_exists() {
         // A line such as `# threads = 0` is a setting that is off; with all of them on, the file must still be valid.
-        let on: String = TEMPLATE
-            .lines()
-            .map(|line| {
-                let bare = line.strip_prefix("# ").unwrap_or(line);
-                let is_setting = bare.starts_with('[')
-                    || bare
-                        .split_once(" = ")
-                        .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
-                format!("{}\n", if is_setting { bare } else { line })
-            })
-            .collect();
+        let switched_on = |line: &'static str| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let is_key = |key: &str| key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let is_setting = bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| is_key(key));
+            if is_setting { bare } else { line }
+        };
+        let on = TEMPLATE.lines().map(switched_on).collect::<Vec<_>>().join("\n");
         let settings = Settings::parse(&on).expect("every setting exists");
         assert_eq!(settings.ingest.sources.len(), 1);
         assert!(settings.dimensions.account_lists.is_some());

@@ -41,7 +41,7 @@ impl Metrics {
         let catalog = Catalog::read(settings.queries.path.as_deref())?;
         match self.question.as_ref().unwrap_or(&Question::List) {
             Question::List => list(&catalog, terminal),
-            Question::Show { name } => show(&catalog, name, terminal),
+            Question::Show { name } => show(&catalog, name),
             Question::Check { name, accept } => {
                 let engine = Engine::start(&settings.engine).await?;
                 check(&engine, &catalog, name.as_deref(), *accept, terminal).await
@@ -56,17 +56,17 @@ fn list(catalog: &Catalog, terminal: &Terminal) -> Result<()> {
             .metrics()
             .map(|query| serde_json::json!({"name": query.name, "title": query.title, "owner": query.owner}))
             .collect();
-        return terminal.print_json(&names);
+        return Terminal::print_json(&names);
     }
     let row = |query: &Query| vec![query.name.clone(), query.title.clone()];
-    terminal.print(align(&catalog.metrics().map(row).collect::<Vec<_>>(), 2))
+    Terminal::print(align(&catalog.metrics().map(row).collect::<Vec<_>>(), 2))
 }
 
-fn show(catalog: &Catalog, name: &str, terminal: &Terminal) -> Result<()> {
+fn show(catalog: &Catalog, name: &str) -> Result<()> {
     let query = catalog.get(name).ok_or_else(|| {
         Error::Usage(format!("no query is named `{name}`; `orgpulse metrics list` names the metrics"))
     })?;
-    terminal.print(catalog.describe(query).trim_end())
+    Terminal::print(catalog.describe(query).trim_end())
 }
 
 async fn check(
@@ -79,12 +79,12 @@ async fn check(
     let results = golden::check(engine, catalog, name, accept).await?;
     let failed: Vec<_> = results.iter().filter_map(|result| result.failure.as_ref().map(|f| (result, f))).collect();
     if terminal.wants_json() {
-        terminal.print_json(&results)?;
+        Terminal::print_json(&results)?;
     } else {
         for (result, failure) in &failed {
-            terminal.print(format!("{}/{}: {}\n{failure}", result.query, result.case, result.why))?;
+            Terminal::print(format!("{}/{}: {}\n{failure}", result.query, result.case, result.why))?;
         }
-        terminal.print(format!("{} cases, {} failed", results.len(), failed.len()))?;
+        Terminal::print(format!("{} cases, {} failed", results.len(), failed.len()))?;
     }
     if accept {
         catalog.write_dictionary()?;

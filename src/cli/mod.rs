@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments, clock: DateTime<Utc>) -> ExitCode {
     match carry_out(arguments, clock, &terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal.fail(&error);
+            Terminal::fail(&error);
             ExitCode::from(error.exit_code())
         }
     }
@@ -101,7 +101,7 @@ fn carry_out(arguments: &Arguments, clock: DateTime<Utc>, terminal: &Terminal) -
     let now = global.now.unwrap_or(clock);
     // These two make files for others to read, so they need no settings and no store.
     match &arguments.command {
-        Command::Init(command) => return command.carry_out(global.settings.clone(), terminal),
+        Command::Init(command) => return command.carry_out(global.settings.clone()),
         Command::Generate(command) => return with_threads(global.threads.unwrap_or(0), || command.carry_out(terminal)),
         _ => {}
     }

@@ -24,8 +24,8 @@ pub(super) struct Run {
     #[arg(long, value_name = "METRIC", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
     /// Say what would be computed, and compute nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long = "dry-run")]
+    only_plan: bool,
 }
 
 impl Run {
@@ -33,19 +33,19 @@ impl Run {
         let catalog = Catalog::read(settings.queries.path.as_deref())?;
         let order = RunOrder { as_of: self.as_of, from: self.from, only: self.only.clone() };
         let engine = Engine::start(&settings.engine).await?;
-        if self.dry_run {
+        if self.only_plan {
             let plan = pipeline::plan(settings, &engine, &catalog, &order).await?;
             return if terminal.wants_json() {
-                terminal.print_json(&plan)
+                Terminal::print_json(&plan)
             } else {
-                terminal.print(describe_plan(&plan))
+                Terminal::print(describe_plan(&plan))
             };
         }
         let report = pipeline::run(settings, &engine, &catalog, &order).await?;
         if terminal.wants_json() {
-            return terminal.print_json(&report);
+            return Terminal::print_json(&report);
         }
-        terminal.print(describe(&report))
+        Terminal::print(describe(&report))
     }
 }
 
@@ -72,11 +72,9 @@ fn observed(range: Option<&(String, String)>) -> String {
 fn describe(report: &RunReport) -> String {
     let rows: Vec<Vec<String>> =
         report.files.iter().map(|(name, rows)| vec![format!("{name}.csv"), grouped(*rows)]).collect();
-    let mut text = observed(report.observed.as_ref()) + "\n";
-    for note in &report.notes {
-        text += &format!("{note}\n");
-    }
-    text += &align(&rows, 1);
-    text += &format!("\nreports are in {}", report.folder.display());
-    text
+    let mut lines = vec![observed(report.observed.as_ref())];
+    lines.extend(report.notes.iter().cloned());
+    lines.push(align(&rows, 1));
+    lines.push(format!("reports are in {}", report.folder.display()));
+    lines.join("\n")
 }

@@ -17,8 +17,8 @@ use super::terminal::Terminal;
 
 /// Ask the store in SQL.
 ///
-/// Tables are the stored ones (events, user_day, org_app_day, rejects, batches, batch_days), the dimension files, and
-/// every state and metric of the catalog by its name, computed when it is asked for.
+/// Tables are the stored ones (`events`, `user_day`, `org_app_day`, `rejects`, `batches`, `batch_days`), the dimension
+/// files, and every state and metric of the catalog by its name, computed when it is asked for.
 #[derive(Debug, Args)]
 pub(super) struct Sql {
     /// The query
@@ -55,7 +55,7 @@ impl Sql {
         let format = self.format.unwrap_or(if terminal.wants_json() { Format::Json } else { Format::Table });
         let empty = [RecordBatch::new_empty(schema)];
         let batches = if batches.is_empty() { &empty[..] } else { &batches[..] };
-        terminal.print(render(format, batches)?.trim_end_matches('\n'))
+        Terminal::print(render(format, batches)?.trim_end_matches('\n'))
     }
 
     fn text(&self) -> Result<String> {

@@ -22,9 +22,9 @@ impl Status {
         let engine = Engine::start(&settings.engine).await?;
         let status = pipeline::status(settings, &engine, self.batches).await?;
         if terminal.wants_json() {
-            return terminal.print_json(&status);
+            return Terminal::print_json(&status);
         }
-        terminal.print(describe(&status))
+        Terminal::print(describe(&status))
     }
 }
 
@@ -45,8 +45,11 @@ fn describe(status: &StoreStatus) -> String {
             table.version.to_string(),
         ]);
     }
-    let mut text = format!("store {} in {}\n{}", status.path.display(), status.time_zone, align(&rows, 3));
-    text += &format!("\n{}", status.rollups);
+    let mut lines = vec![
+        format!("store {} in {}", status.path.display(), status.time_zone),
+        align(&rows, 3),
+        status.rollups.clone(),
+    ];
     if !status.batches.is_empty() {
         let mut rows = vec![
             ["batch", "ingested at", "files", "read", "accepted", "duplicate", "rejected"].map(str::to_owned).to_vec(),
@@ -55,7 +58,7 @@ fn describe(status: &StoreStatus) -> String {
             let counts = [batch.files, batch.read, batch.accepted, batch.duplicate, batch.rejected].map(grouped);
             [batch.batch.to_string(), batch.ingested_at.clone()].into_iter().chain(counts).collect()
         }));
-        text += &format!("\n\nlast batches\n{}", align(&rows, 2));
+        lines.push(format!("\nlast batches\n{}", align(&rows, 2)));
     }
-    text
+    lines.join("\n")
 }

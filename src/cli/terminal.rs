@@ -26,15 +26,15 @@ impl Terminal {
     }
 
     /// A result: to stdout, whatever `--quiet` says.
-    pub(super) fn print(&self, text: impl Display) -> Result<()> {
+    pub(super) fn print(text: impl Display) -> Result<()> {
         writeln!(io::stdout().lock(), "{text}").or_else(|e| closed_is_fine(&e))
     }
 
     /// A result for programs: to stdout.
-    pub(super) fn print_json(&self, value: &impl Serialize) -> Result<()> {
+    pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|e| Error::Internal(format!("cannot write the result as JSON: {e}")))?;
-        self.print(text)
+        Self::print(text)
     }
 
     /// Talk: to stderr, unless `--quiet`. A closed stderr is nobody's loss.
@@ -44,7 +44,7 @@ impl Terminal {
         }
     }
 
-    pub(super) fn fail(&self, error: &Error) {
+    pub(super) fn fail(error: &Error) {
         let _ = writeln!(io::stderr().lock(), "orgpulse: {error}");
     }
 
@@ -90,7 +90,7 @@ pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -11,8 +11,6 @@ pub use ingest::{IngestReport, Total, ingest};
 pub use run::{Computation, Plan, RunOrder, RunReport, compute, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 
-use std::collections::HashSet;
-
 use crate::dimensions;
 use crate::error::Result;
 use crate::event::Table;
@@ -23,8 +21,8 @@ use crate::store::{Snapshot, Stale, Store, WriterLock};
 /// Who counts under these settings and the users file they name.
 fn who_counts(settings: &Settings) -> Result<Who> {
     Ok(Who {
-        exclude_actions: HashSet::from_iter(settings.who.exclude_actions.iter().cloned()),
-        exclude_apps: HashSet::from_iter(settings.who.exclude_apps.iter().cloned()),
+        exclude_actions: settings.who.exclude_actions.iter().cloned().collect(),
+        exclude_apps: settings.who.exclude_apps.iter().cloned().collect(),
         internal_users: dimensions::internal_users(&settings.dimensions, settings.report.time_zone)?,
     })
 }

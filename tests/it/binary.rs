@@ -90,20 +90,15 @@ fn what_is_wrong_is_said_and_has_its_exit_code() {
 }
 
 fn log(days: std::ops::Range<u32>, events_a_day: u32) -> String {
-    let mut text = String::new();
-    for day in days {
-        for event in 0..events_a_day {
-            let (user, app) = (event % 7, event % 4);
-            text += &format!(
-                "{{\"event_id\":\"{day}-{event}\",\"ts\":\"2026-05-{day:02}T{:02}:00:00Z\",\"user_id\":\"u{user}\",\
-                 \"org_id\":\"o{}\",\"app_id\":\"app{app}\",\"duration_ms\":{}}}\n",
-                event % 24,
-                user % 3,
-                60_000 + event
-            );
-        }
-    }
-    text
+    let event = |day: u32, event: u32| {
+        let (hour, user, app) = (event % 24, event % 7, event % 4);
+        let (org, duration_ms) = (user % 3, 60_000 + event);
+        format!(
+            "{{\"event_id\":\"{day}-{event}\",\"ts\":\"2026-05-{day:02}T{hour:02}:00:00Z\",\"user_id\":\"u{user}\",\
+             \"org_id\":\"o{org}\",\"app_id\":\"app{app}\",\"duration_ms\":{duration_ms}}}\n"
+        )
+    };
+    days.flat_map(|day| (0..events_a_day).map(move |number| event(day, number))).collect()
 }
 
 #[test]
