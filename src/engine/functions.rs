@@ -1,4 +1,4 @@
-//! The SQL functions of this program: exact rates and seconds, and dates moved by whole days and periods.
+//! The SQL functions of this program: exact rates and seconds, and the ends of periods.
 //! They are known by name on every engine; what a metric does with them is not known here.
 
 use std::hash::{Hash, Hasher};
@@ -18,14 +18,12 @@ pub const RATE: DataType = DataType::Decimal128(38, 6);
 /// Seconds have three decimals: a millisecond is exact.
 pub const SECONDS: DataType = DataType::Decimal128(38, 3);
 
-/// Makes the functions known: `rate`, `seconds`, `add_days`, `days_between`, `period_start` and `period_end`.
+/// Makes the functions known: `rate`, `seconds`, `period_start` and `period_end`.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     use Argument::{Date, Integer, Text};
     let functions = [
         Function::new("rate", &[Integer, Integer], RATE, rates),
         Function::new("seconds", &[Integer], SECONDS, seconds),
-        Function::new("add_days", &[Date, Integer], DataType::Date32, moved_days),
-        Function::new("days_between", &[Date, Date], DataType::Int64, distances),
         Function::new("period_start", &[Text, Date, Text], DataType::Date32, period_starts),
         Function::new("period_end", &[Text, Date, Text], DataType::Date32, period_ends),
     ];
@@ -153,26 +151,6 @@ fn rate(numerator: i64, denominator: i64) -> Option<i128> {
 fn seconds(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let seconds: Decimal128Array = integers(arguments, 0)?.iter().map(|ms| ms.map(i128::from)).collect();
     Ok(Arc::new(seconds.with_data_type(SECONDS)))
-}
-
-fn moved_days(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    let (days, distances) = (dates(arguments, 0)?, integers(arguments, 1)?);
-    let moved = days.iter().zip(distances).map(|pair| {
-        let (Some(day), Some(distance)) = pair else { return Ok(None) };
-        let moved = i64::from(day).checked_add(distance).and_then(|moved| i32::try_from(moved).ok());
-        let moved = moved.ok_or_else(|| {
-            DataFusionError::Execution(format!("add_days leaves the calendar: day {day} of the epoch, {distance} days"))
-        })?;
-        Ok(Some(moved))
-    });
-    Ok(Arc::new(moved.collect::<Result<Date32Array>>()?))
-}
-
-fn distances(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    let (from, until) = (dates(arguments, 0)?, dates(arguments, 1)?);
-    let distances: Int64Array =
-        from.iter().zip(until).map(|(from, until)| Some(i64::from(until?) - i64::from(from?))).collect();
-    Ok(Arc::new(distances))
 }
 
 fn period_starts(arguments: &[ArrayRef]) -> Result<ArrayRef> {
@@ -309,13 +287,6 @@ mod tests {
         check("seconds(9223372036854775807)", "9223372036854775.807").await;
         check("seconds(null)", "").await;
         check("seconds(n) from (values (0), (60000)) v(n)", "0.000 60.000").await;
-        check("add_days(date '2024-02-28', 1)", "2024-02-29").await;
-        check("add_days('2026-03-01', -1)", "2026-02-28").await;
-        check("add_days(null, 1)", "").await;
-        check("add_days(date '2026-01-01', 9223372036854775807)", "add_days leaves the calendar").await;
-        check("days_between(date '2024-02-28', date '2024-03-01')", "2").await;
-        check("days_between(date '2024-03-01', date '2024-02-28')", "-2").await;
-        check("days_between(null, date '2024-02-28')", "").await;
         check("period_start('week', date '2026-01-04', 'monday')", "2025-12-29").await;
         check("period_start('week', date '2026-01-04', 'sunday')", "2026-01-04").await;
         check("period_end('week', date '2026-01-04', 'monday')", "2026-01-04").await;

@@ -131,7 +131,7 @@ fn parameters_have_the_types_of_their_values() {
                 &[date.clone(), DataType::Boolean],
             )
             .await;
-            check("select rate(count(*), 3) as r, seconds(sum(n)) as s, add_days($from, 30) as d, days_between($from, date '2026-01-01') as b from nothing", "0.000000,,2026-02-02,-2", &[RATE, SECONDS, date.clone(), integer.clone()]).await;
+            check("select rate(count(*), 3) as r, seconds(sum(n)) as s, $from + 30 as d, date '2026-01-01' - $from as b from nothing", "0.000000,,2026-02-02,-2", &[RATE, SECONDS, date.clone(), integer.clone()]).await;
             check("select period_start('week', $from, 'sunday') as w, period_end('month', $from, 'monday') as m from orgs limit 1", "2025-12-28,2026-01-31", &[date.clone(), date.clone()]).await;
         }
     });
