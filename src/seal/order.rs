@@ -22,8 +22,8 @@ pub(super) struct Order {
     pub(super) parts: Vec<Range<usize>>,
 }
 
-/// Sorts the rows of all chunks (at most 65,536) but those marked in `left_out` (by chunk, then row; an absent entry leaves out nothing).
-/// A part ends with the organisation that fills it up to `part_rows`.
+/// Sorts the rows of all chunks (at most 65,536) but those marked in `left_out`, which goes by chunk, then row; an
+/// absent entry leaves out nothing. A part ends with the organisation that fills it up to `part_rows`.
 #[expect(clippy::stable_sort_primitive, reason = "only the stable sort finds the runs of sealed events")]
 pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usize, threads: Threads) -> Result<Order> {
     if chunks.len() > CHUNK_ROWS {
@@ -39,7 +39,7 @@ pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usi
     Ok(Order { parts, ids: packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect() })
 }
 
-// Keys and the number of their bits below the organisation, below the app's end, and of the row.
+// Keys, how many of their bits stand below the organisation, and how many are the row.
 struct Packed {
     keys: Vec<u128>,
     org_shift: u32,
