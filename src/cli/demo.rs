@@ -141,8 +141,8 @@ account_lists = \"account_lists.csv\"
             "The reports are in {folder}/reports/latest/. Next:
   orgpulse --settings {settings} status
   orgpulse --settings {settings} metrics list
-  orgpulse --settings {settings} sql -c \"SELECT reason, count(*) AS records FROM rejects GROUP BY reason\"
-  orgpulse --settings {settings} sql -c \"SELECT * FROM dag_near_misses WHERE day = $as_of ORDER BY usage_seconds_short LIMIT 10\"
+  orgpulse --settings {settings} sql -c 'SELECT reason, count(*) AS records FROM rejects GROUP BY reason'
+  orgpulse --settings {settings} sql -c 'SELECT * FROM dag_near_misses WHERE day = $as_of LIMIT 10'
   orgpulse init      begins a settings file for your own logs
 (with cargo: `cargo run --release --` in place of `orgpulse`)"
         )
