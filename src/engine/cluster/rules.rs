@@ -62,8 +62,8 @@ impl PhysicalOptimizerRule for SortAfterExchange {
                 return Ok(Transformed::no(node));
             };
             let Some(order) = node.output_ordering().cloned() else { return Ok(Transformed::no(node)) };
-            let plain = RepartitionExec::try_new(Arc::clone(exchange.input()), exchange.partitioning().clone())?;
-            let sorted = SortExec::new(order, Arc::new(plain)).with_preserve_partitioning(true);
+            let unordered = RepartitionExec::try_new(Arc::clone(exchange.input()), exchange.partitioning().clone())?;
+            let sorted = SortExec::new(order, Arc::new(unordered)).with_preserve_partitioning(true);
             Ok(Transformed::yes(Arc::new(sorted) as Arc<dyn ExecutionPlan>))
         });
         Ok(rewritten?.data)
