@@ -375,6 +375,7 @@ mod tests {
     #[test]
     fn a_wrong_row_is_named() {
         check_refused("name\nx\n", &["org_id"]);
+        check_refused("org_id,name,name\na,x,y\n", &["name", "twice"]);
         check_refused("org_id,headcount\na,1\nb,-5\n", &["line 3", "headcount", "-5"]);
         check_refused("org_id,headcount\na,many\n", &["line 2", "headcount"]);
         check_refused("org_id,valid_from\na,2026-02-30\n", &["line 2", "valid_from", "2026-02-30"]);

@@ -140,6 +140,11 @@ fn csv_rows(
     let header = reader.headers().map_err(broken)?.clone();
     let place_of =
         |name: &&str| header.iter().position(|column| column.strip_prefix('\u{feff}').unwrap_or(column) == *name);
+    for (place, name) in header.iter().enumerate() {
+        if columns.contains(&name) && header.iter().skip(place + 1).any(|later| later == name) {
+            return Err(Error::Data(format!("{}: the header names column `{name}` twice", path.display())));
+        }
+    }
     let places: Vec<Option<usize>> = columns.iter().map(place_of).collect();
     check_needed(path, columns, needed, |column| places[column].is_some())?;
     let mut record = csv::StringRecord::new();

@@ -33,6 +33,11 @@ impl Header {
             if name.is_empty() {
                 return Err(Error::Data(format!("the header has no name for column {}; give it one", place + 1)));
             }
+            if name.contains(char::is_control) {
+                return Err(Error::Data(format!(
+                    "the header has a control character in the name {name:?}; end lines with LF or CRLF and write plain names"
+                )));
+            }
             if !seen.insert(name) {
                 return Err(Error::Data(format!("the header names column `{name}` twice; rename one of them")));
             }

@@ -83,7 +83,8 @@ pub fn find(path: &str, settings: &IngestSettings) -> Result<Found> {
     let (files, passed_over) = found.into_iter().partition::<Vec<_>, _>(|(path, is_hidden)| {
         let name = file_name(path);
         let by_setting = source_settings(settings, &name).is_some_and(|source| source.format.is_some());
-        !path.is_dir() && (by_setting || (!is_hidden && !name.starts_with('.') && format_by_name(&name).is_some()))
+        // A pipe would be waited for without end, and a link that leads nowhere is no log.
+        path.is_file() && (by_setting || (!is_hidden && !name.starts_with('.') && format_by_name(&name).is_some()))
     });
     let paths = |entries: Vec<(PathBuf, bool)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     let found = Found { files: paths(files), passed_over: paths(passed_over) };

@@ -137,10 +137,10 @@ impl Shape {
             Self::Bool => DataType::Boolean,
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
-            // A column of nulls can still be asked for as text.
-            Self::Null | Self::Text => DataType::Utf8,
-            // A record without members cannot be a column of its own type.
-            Self::Record(members) if members.shapes.is_empty() => DataType::Utf8,
+            Self::Text => DataType::Utf8,
+            // What was never seen with a value may be asked for as anything, a member of a record among them.
+            Self::Null => DataType::Null,
+            Self::Record(members) if members.shapes.is_empty() => DataType::Null,
             Self::Record(members) => DataType::Struct(members.fields()),
             Self::List(inner) => DataType::List(Arc::new(Field::new_list_field(inner.data_type(), true))),
         }
@@ -333,7 +333,7 @@ mod tests {
     fn the_whole_file_tells_the_types() {
         check(
             &[r#"{"a":1,"b":null,"c":true}"#, "nonsense", r#"{"a":2.5,"d":"x\ty"}"#],
-            "a: Float64; b: Utf8; c: Boolean; d: Utf8",
+            "a: Float64; b: Null; c: Boolean; d: Utf8",
             &[r#"{"a":1.0,"c":true}"#, r#"{"a":2.5,"d":"x\ty"}"#],
         );
         check(
@@ -360,7 +360,7 @@ mod tests {
             r#"p: Struct("u": Struct("id": Utf8), "n": List(Int64))"#,
             &[r#"{"p":{"u":{"id":"x"}}}"#, r#"{"p":{"n":[1,null]}}"#, "{}", r#"{"p":{"n":[7]}}"#],
         );
-        check(&[r#"{"p":{}}"#], "p: Utf8", &[r#"{"p":"{}"}"#]);
+        check(&[r#"{"p":{}}"#], "p: Null", &["{}"]);
     }
 
     #[test]

@@ -225,6 +225,32 @@ fn sql_sees_metrics_and_refuses_to_write() {
 }
 
 #[test]
+fn a_select_reads_objects_that_a_file_has_or_only_has_empty() {
+    let desk = Desk::new();
+    let select =
+        "SELECT id AS event_id, at AS ts, actor['id'] AS user_id, tool AS app_id FROM raw WHERE kind = 'usage'";
+    desk.write("orgpulse.toml", format!("[[ingest.source]]\nmatch = \"*.jsonl\"\nselect = \"{select}\"\n"));
+    for (name, actor) in [("full", r#"{"id":"ann"}"#), ("null", "null"), ("empty", "{}")] {
+        let file = format!("{name}.jsonl");
+        let line =
+            format!(r#"{{"id":"{name}","at":"2026-05-01T00:00:00Z","actor":{actor},"tool":"docs","kind":"usage"}}"#);
+        desk.write(&file, line + "\n");
+        desk.ok(&["ingest", &file]);
+    }
+    let users = desk.ok(&["sql", "--format", "csv", "-c", "SELECT event_id, user_id FROM events ORDER BY event_id"]);
+    assert_eq!(users.trim(), "event_id,user_id\nempty,\nfull,ann\nnull,");
+}
+
+#[test]
+fn a_header_that_swallowed_its_file_is_refused() {
+    let desk = Desk::new();
+    desk.write("cr.csv", "ts,app_id\r2026-05-01T00:00:00Z,docs\r");
+    let output = desk.run(&["ingest", "cr.csv"]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("control character"));
+}
+
+#[test]
 fn init_writes_settings_that_hold_and_replaces_nothing() {
     let desk = Desk::new();
     desk.ok(&["init"]);
