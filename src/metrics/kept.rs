@@ -59,7 +59,8 @@ impl Keep {
     pub fn open(root: &Path, reuse: bool) -> Result<Self> {
         let path = root.join(LOCK);
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.and_then(|file| file.lock_shared().map(|()| file)).map_err(|e| Error::path("lock", &path, e))?;
+        let lock =
+            lock.and_then(|file| file.lock_shared().map(|()| file)).map_err(|e| Error::path("lock", &path, e))?;
         Ok(Self { root: root.to_owned(), lock, reuse })
     }
 

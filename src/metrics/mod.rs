@@ -34,8 +34,6 @@ use source::hash;
 
 /// The parameter whose value is the last day that a query may see.
 const AS_OF: &str = "as_of";
-// Stands for a result that is not computed yet.
-const UNKNOWN: &str = "?";
 
 /// What queries are computed from.
 #[derive(Debug)]
@@ -99,19 +97,20 @@ pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Ve
     for query in order {
         let Some(frame) = ground.frame else { break };
         let kept = ground.keep.of(&query.name);
-        let mut reused = Vec::new();
+        let (mut reused, mut unknown) = (Vec::new(), Vec::new());
         let mut pieces_of_query = Vec::new();
-        let mut is_stale = false;
         for piece in pieces(query, frame) {
             let wanted = wanted(query, &piece, ground)?;
             let found = ground.keep.find(&query.name, &kept, &wanted);
             pieces_of_query.push(report(&wanted, found.is_some(), &kept));
-            is_stale |= found.is_none();
-            reused.extend(found.cloned());
+            match found {
+                Some(found) => reused.push(found.clone()),
+                None => unknown.push(piece.rows),
+            }
         }
         let mut source = as_source(query, &ground.keep, &reused);
-        if is_stale {
-            source = source.with_unknown(UNKNOWN);
+        for days in unknown {
+            source.add_unknown(days);
         }
         ground.sources.insert(query.name.clone(), source);
         reports.push((query.name.clone(), pieces_of_query));
@@ -221,7 +220,8 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
 // Computes neighbouring pieces and writes a file for each that has rows.
 async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
     let Some(span) = joined(pieces) else { return Ok(Vec::new()) };
-    let inputs = query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
+    let inputs =
+        query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
     let inputs: BTreeMap<String, TableFiles> = inputs.collect();
     for table in inputs.values() {
         engine.register(table)?;

@@ -1,7 +1,7 @@
 //! How a result is cut into pieces that are computed and kept on their own: months, or the whole.
 //! It does not know what the rows are.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
 
 use super::source::Days;

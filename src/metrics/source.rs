@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
 use crate::store::{DataFile, TableFiles, day_bounds};
 
+// Equal to no checksum.
+const UNKNOWN: &str = "?";
+
 /// The first and last of a run of days.
 pub(super) type Days = (Day, Day);
 
@@ -60,10 +63,11 @@ impl Source {
         Self { table, parts }
     }
 
-    /// The same table when it is not known yet what will be in it.
-    pub(super) fn unknown(mut self, days: Days) -> Self {
-        self.parts = vec![Part { days: None, content: UNKNOWN.to_owned() }];
-        self
+    /// Adds a file of these days whose content is not known yet, so that whatever reads it is stale.
+    pub(super) fn add_unknown(&mut self, days: Days) {
+        let file = DataFile { path: UNKNOWN.to_owned(), bytes: 0, rows: 0, day: None, stats: String::new() };
+        self.table.files.push(file);
+        self.parts.push(Part { days: Some(days), content: UNKNOWN.to_owned() });
     }
 
     /// The table with no other days than these, as far as its files can be told apart by them.
