@@ -4,9 +4,9 @@
 mod rows;
 mod shape;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use crate::catalog::{Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
-use crate::frames::{self, Frame};
+use crate::frames::{Frame, Inputs, Jobs};
 use crate::store::{TableFiles, write_files};
 use rows::Checked;
 
@@ -44,9 +44,9 @@ pub async fn compute(
     frame: Option<Frame>,
     work_folder: &Path,
 ) -> Result<Vec<Computed>> {
-    let mut results = Vec::with_capacity(order.len());
+    let (jobs, mut results) = (Arc::new(Jobs::default()), Vec::with_capacity(order.len()));
     for query in order {
-        results.push(compute_one(engine, query, parameters, frame, work_folder).await?);
+        results.push(compute_one(engine, &jobs, query, parameters, frame, work_folder).await?);
     }
     Ok(results)
 }
@@ -54,6 +54,7 @@ pub async fn compute(
 /// Computes one query whose inputs are registered already; see [`compute`].
 pub async fn compute_one(
     engine: &Engine,
+    jobs: &Arc<Jobs>,
     query: &Query,
     parameters: &Parameters,
     frame: Option<Frame>,
@@ -68,9 +69,9 @@ pub async fn compute_one(
             Batches::Stream(engine.stream(sql, parameters).await.map_err(|e| e.within(place()))?)
         }
         (Some(frame), Kind::Frame(job)) => {
-            let inputs = gather(engine, query, parameters).await.map_err(|e| e.within(place()))?;
-            let job = job.clone();
-            let batch = blocking(move || frames::run(&job, &inputs, frame)).await.map_err(|e| e.within(place()))?;
+            let inputs = files(engine, query).await.map_err(|e| e.within(place()))?;
+            let (jobs, job) = (Arc::clone(jobs), job.clone());
+            let batch = blocking(move || jobs.run(&job, &inputs, frame)).await.map_err(|e| e.within(place()))?;
             shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(vec![batch])
         }
@@ -85,10 +86,10 @@ enum Batches {
     Gathered(Vec<RecordBatch>),
 }
 
-async fn gather(engine: &Engine, query: &Query, parameters: &Parameters) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
-    let mut inputs = BTreeMap::new();
+async fn files(engine: &Engine, query: &Query) -> Result<Inputs> {
+    let mut inputs = Inputs::new();
     for name in &query.reads {
-        inputs.insert(name.clone(), engine.collect(&format!("SELECT * FROM {name}"), parameters).await?);
+        inputs.insert(name.clone(), engine.files(name).await?);
     }
     Ok(inputs)
 }
