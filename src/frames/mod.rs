@@ -3,6 +3,7 @@
 
 mod answer;
 mod growth;
+mod integration;
 mod retention;
 mod stickiness;
 mod trailing;
@@ -17,6 +18,7 @@ use arrow::datatypes::SchemaRef;
 use crate::calendar::{self, Calendars, ENTITIES, Range};
 use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart};
+use crate::settings::DeepSettings;
 
 /// What every job is told.
 #[derive(Debug, Clone, Copy)]
@@ -27,10 +29,42 @@ pub struct Frame {
     pub as_of: Day,
     /// The day on which a week begins.
     pub week_start: WeekStart,
+    /// What an organisation needs for each level of deep integration.
+    pub levels: Levels,
+}
+
+/// The least counters of the trailing 28 days for the levels of deep integration, as in `[deep]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// Days on a production system, for `connected`.
+    pub production_days: u32,
+    /// Distinct production systems, for `connected`.
+    pub systems: u32,
+    /// Days of storing, for `data_loop`.
+    pub store_days: u32,
+    /// Days of processing, for `data_loop`.
+    pub process_days: u32,
+    /// Days of passing on, for `data_loop`.
+    pub flow_days: u32,
+    /// Days of deciding, for `deep`.
+    pub decide_days: u32,
+}
+
+impl From<&DeepSettings> for Levels {
+    fn from(deep: &DeepSettings) -> Self {
+        Self {
+            production_days: deep.production_days,
+            systems: deep.systems,
+            store_days: deep.store_days,
+            process_days: deep.process_days,
+            flow_days: deep.flow_days,
+            decide_days: deep.decide_days,
+        }
+    }
 }
 
 /// The names of the jobs that `[job] name` may say.
-pub const JOBS: &[&str] = &["growth_accounting", "retention", "stickiness", "trailing_activity"];
+pub const JOBS: &[&str] = &["deep_window", "growth_accounting", "retention", "stickiness", "trailing_activity"];
 
 /// The Parquet files of each table that a job reads, by the table's name.
 pub type Inputs = BTreeMap<String, Vec<PathBuf>>;
@@ -52,9 +86,9 @@ impl Jobs {
         let Some(range) = Range::new(frame.first_day, frame.as_of) else {
             return Ok(RecordBatch::new_empty(job.schema()));
         };
-        let files = files_of(inputs, calendar::TABLE)?;
-        let of = |entity| self.calendars_of(files, entity, range);
+        let of = |entity| self.calendars_of(files_of(inputs, calendar::TABLE)?, entity, range);
         match job {
+            Job::DeepWindow => integration::run(files_of(inputs, integration::TABLE)?, frame),
             Job::Retention { entity } => retention::run(of(entity)?.as_ref(), frame),
             Job::GrowthAccounting => growth::run(&all(of)?, frame),
             Job::Stickiness => stickiness::run(&all(of)?),
@@ -96,6 +130,7 @@ fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [PathBuf]> {
 /// A job and its own keys, understood.
 #[derive(Debug, Clone, Copy)]
 enum Job {
+    DeepWindow,
     GrowthAccounting,
     Retention { entity: &'static str },
     Stickiness,
@@ -109,6 +144,7 @@ impl Job {
         };
         let keys: &[&str] = if name == "retention" { &["name", "entity"] } else { &["name"] };
         let known = match name.as_str() {
+            "deep_window" => Ok(Self::DeepWindow),
             "growth_accounting" => Ok(Self::GrowthAccounting),
             "retention" => Self::retention(job),
             "stickiness" => Ok(Self::Stickiness),
@@ -133,6 +169,7 @@ impl Job {
 
     fn schema(self) -> SchemaRef {
         match self {
+            Self::DeepWindow => integration::schema(),
             Self::GrowthAccounting => growth::schema(),
             Self::Retention { .. } => retention::schema(),
             Self::Stickiness => stickiness::schema(),
@@ -173,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_missing_table_is_a_definition_error() {
-        let frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
+        let frame =
+            Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, levels: (&DeepSettings::default()).into() };
         let error = Jobs::default().run(&job(&[("name", "stickiness")]), &Inputs::new(), frame).expect_err("no table");
         assert!(matches!(error, Error::Definition(_)), "{error:?}");
     }

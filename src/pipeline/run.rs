@@ -155,7 +155,12 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Opti
         engine.register(table)?;
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start: settings.report.week_start });
+    let frame = range.map(|(first_day, as_of)| Frame {
+        first_day,
+        as_of,
+        week_start: settings.report.week_start,
+        levels: (&settings.deep).into(),
+    });
     Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, notes, work })
 }
 

@@ -1,5 +1,6 @@
 //! Retention, growth accounting, trailing activity and stickiness against hand-written tables and a model that counts days by their definitions.
 
+mod integration;
 mod laws;
 mod model;
 mod tables;
@@ -12,10 +13,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::util::display::array_value_to_string;
 use chrono::{Datelike, NaiveDate};
-use orgpulse::frames::{Frame, Jobs, schema};
+use orgpulse::frames::{Frame, Jobs, Levels, schema};
 use orgpulse::period::day_of_date;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
+
+/// The usual levels of deep integration, made lower to be reached by few days.
+const LEVELS: Levels =
+    Levels { production_days: 3, systems: 2, store_days: 2, process_days: 2, flow_days: 1, decide_days: 1 };
 
 /// Entity, id, day.
 type Visit = (&'static str, String, NaiveDate);
@@ -71,6 +76,11 @@ fn rows_of(job: &BTreeMap<String, String>, batches: Vec<RecordBatch>, frame: Fra
     let inputs = BTreeMap::from([("activity_calendar".to_owned(), paths)]);
     let batch = Jobs::default().run(job, &inputs, frame).expect("a result");
     assert_eq!(batch.schema(), schema(job).expect("a schema"));
+    lines(&batch)
+}
+
+/// The rows of a batch as lines of CSV.
+fn lines(batch: &RecordBatch) -> Vec<String> {
     let text = |column: &ArrayRef, row| array_value_to_string(column, row).expect("a text");
     (0..batch.num_rows())
         .map(|row| batch.columns().iter().map(|column| text(column, row)).collect::<Vec<_>>().join(","))
