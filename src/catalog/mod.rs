@@ -22,6 +22,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::frames;
 use folders::Folder;
 
 /// What a query is for: the folder under `queries/` that it stands in.
@@ -110,8 +111,7 @@ impl Query {
     pub fn parameters(&self) -> BTreeSet<String> {
         match &self.kind {
             Kind::Sql(text) => tables::parameters_of(text),
-            // A job is told the observed range and the week.
-            Kind::Frame(_) => ["first_day", "as_of", "week_start"].map(str::to_owned).into(),
+            Kind::Frame(job) => frames::parameters(job).iter().map(|&name| name.to_owned()).collect(),
         }
     }
 

@@ -11,6 +11,7 @@ use datafusion::execution::registry::FunctionRegistry;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
 
+use crate::calendar::day_bit;
 use crate::period::{Grain, WeekStart};
 
 /// Rates have six decimals.
@@ -18,12 +19,13 @@ pub const RATE: DataType = DataType::Decimal128(38, 6);
 /// Seconds have three decimals: a millisecond is exact.
 pub const SECONDS: DataType = DataType::Decimal128(38, 3);
 
-/// Makes the functions known: `rate`, `seconds`, `period_start` and `period_end`.
+/// Makes the functions known: `rate`, `seconds`, `period_start`, `period_end` and `day_bit`.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     use Argument::{Date, Integer, Text};
     let functions = [
         Function::new("rate", &[Integer, Integer], RATE, rates),
         Function::new("seconds", &[Integer], SECONDS, seconds),
+        Function::new("day_bit", &[Date], DataType::Int64, day_bits),
         Function::new("period_start", &[Text, Date, Text], DataType::Date32, period_starts),
         Function::new("period_end", &[Text, Date, Text], DataType::Date32, period_ends),
     ];
@@ -161,6 +163,11 @@ fn period_ends(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     periods(arguments, |grain, day| grain.last_day(grain.index(day)))
 }
 
+fn day_bits(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    let bits: Int64Array = dates(arguments, 0)?.iter().map(|day| day.map(day_bit)).collect();
+    Ok(Arc::new(bits))
+}
+
 fn periods(arguments: &[ArrayRef], edge: fn(Grain, i32) -> i32) -> Result<ArrayRef> {
     let (grains, days, week_starts) = (texts(arguments, 0)?, dates(arguments, 1)?, texts(arguments, 2)?);
     let edges = grains.iter().zip(days).zip(week_starts).map(|((grain, day), week_start)| {
@@ -296,6 +303,8 @@ mod tests {
         check("period_start('day', d, 'monday') from (values (date '2024-02-29'), (null)) v(d)", "2024-02-29 ").await;
         check("period_start('year', date '2024-02-29', 'monday')", "grain 'year' is not one of").await;
         check("period_start('week', date '2024-02-29', 'friday')", "week start 'friday' is not one of").await;
+        check("day_bit(date '2024-02-01')", "1").await;
+        check("day_bit(d) from (values (date '2024-01-31'), (null), (date '1969-12-02')) v(d)", "1073741824  2").await;
         assert_eq!(parse_day("2024-02-29"), Some(19_782));
     }
 }

@@ -12,6 +12,7 @@ pub use source::Source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
@@ -24,7 +25,7 @@ use tokio::task::spawn_blocking;
 use crate::catalog::{Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
-use crate::frames::{self, Frame};
+use crate::frames::{Frame, Inputs, Jobs};
 use crate::period::format_day;
 use crate::store::{DataFile, TableFiles, write_files};
 use kept::{Ingredients, Kept, KeptFile};
@@ -77,10 +78,10 @@ pub struct PieceReport {
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
 pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
-    let mut results = Vec::with_capacity(order.len());
+    let (jobs, mut results) = (Arc::new(Jobs::default()), Vec::with_capacity(order.len()));
     for query in order {
         let place = || format!("{}/{}", query.group.folder(), query.name);
-        let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place()))?;
+        let (computed, source) = compute_one(engine, &jobs, query, ground).await.map_err(|e| e.within(place()))?;
         ground.sources.insert(query.name.clone(), source);
         results.push(computed);
     }
@@ -118,7 +119,12 @@ pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Ve
     Ok(reports)
 }
 
-async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
+async fn compute_one(
+    engine: &Engine,
+    jobs: &Arc<Jobs>,
+    query: &Query,
+    ground: &Ground,
+) -> Result<(Computed, Source)> {
     let Some(frame) = ground.frame else {
         let source = as_source(query, &ground.keep, &[]);
         let table = source.table.clone();
@@ -145,7 +151,7 @@ async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<
         // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
         let stale = slots[place..].iter().take_while(|(_, found)| found.is_none()).count();
         let span = place..place + stale;
-        let files = run(engine, query, ground, &pieces[span.clone()]).await?;
+        let files = run(engine, jobs, query, ground, &pieces[span.clone()]).await?;
         results.extend(slots[span].iter().zip(files).map(|((wanted, _), file)| Kept { file, ..wanted.clone() }));
         place += stale;
     }
@@ -218,7 +224,13 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
 }
 
 // Computes neighbouring pieces and writes a file for each that has rows.
-async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
+async fn run(
+    engine: &Engine,
+    jobs: &Arc<Jobs>,
+    query: &Query,
+    ground: &Ground,
+    pieces: &[Piece],
+) -> Result<Vec<Option<KeptFile>>> {
     let Some(span) = joined(pieces) else { return Ok(Vec::new()) };
     let inputs =
         query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
@@ -229,9 +241,10 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
     let parameters = bound(&span, &ground.parameters);
     let batches = match (&query.kind, ground.frame) {
         (Kind::Frame(job), Some(frame)) => {
-            let gathered = gather(engine, query, &parameters).await?;
-            let job = job.clone();
-            let batch = blocking(move || frames::run(&job, &gathered, frame)).await?;
+            let files = |table: TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
+            let inputs: Inputs = inputs.into_iter().map(|(name, table)| (name, files(table))).collect();
+            let (jobs, job) = (Arc::clone(jobs), job.clone());
+            let batch = blocking(move || jobs.run(&job, &inputs, frame)).await?;
             shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(vec![batch])
         }
@@ -248,14 +261,6 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
 enum Batches {
     Stream(SendableRecordBatchStream),
     Gathered(Vec<RecordBatch>),
-}
-
-async fn gather(engine: &Engine, query: &Query, parameters: &Parameters) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
-    let mut inputs = BTreeMap::new();
-    for name in &query.reads {
-        inputs.insert(name.clone(), engine.collect(&format!("SELECT * FROM {name}"), parameters).await?);
-    }
-    Ok(inputs)
 }
 
 async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {

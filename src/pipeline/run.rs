@@ -222,7 +222,7 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources,
         parameters: parameters(settings, range),
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start }),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels: (&settings.deep).into() }),
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };
     Ok(Ground { snapshot, range, metrics, notes, _work: work })
