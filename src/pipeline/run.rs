@@ -233,6 +233,8 @@ fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
             ("process_days", integer(deep.process_days.into())),
             ("flow_days", integer(deep.flow_days.into())),
             ("decide_days", integer(deep.decide_days.into())),
+            ("week_start", ScalarValue::Utf8(Some(settings.report.week_start.name().to_owned()))),
+            ("time_zone", ScalarValue::Utf8(Some(settings.report.time_zone.name().to_owned()))),
             ("has_orgs", flag(&settings.dimensions.orgs)),
             ("has_users", flag(&settings.dimensions.users)),
             ("has_apps", flag(&settings.dimensions.apps)),
