@@ -238,7 +238,7 @@ fn names_must_be_one_and_known() {
         &["`a` is there twice", "states/", "metrics/"],
     );
     check_chain_refused(&[("metrics/orgs", &["days"])], &["`orgs`", "already"]);
-    check_chain_refused(&[("rollups/week", &["events"])], &["rollups/week", "user_day, org_app_day"]);
+    check_chain_refused(&[("rollups/week", &["events"])], &["rollups/week", "user_day, org_app_day, org_users_day"]);
     check_chain_refused(&[("rollups/user_day", &["s"]), ("states/s", &["days"])], &["rollups/user_day", "reads=`s`"]);
 }
 

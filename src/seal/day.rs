@@ -1,8 +1,9 @@
 //! One day in memory: drop what it has already, sort, write it in parts, roll it up on the way.
 //! It does not know which days there are, nor how days larger than the memory are cut.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -25,9 +26,8 @@ const ROLLUP_BATCHES_PER_FILE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     pub(super) day: Day,
-    pub(super) events: PathBuf,
-    pub(super) user_day: PathBuf,
-    pub(super) org_app_day: PathBuf,
+    /// The folder of each table by day.
+    pub(super) roots: BTreeMap<Table, PathBuf>,
     pub(super) who: &'a Who,
     /// A file of events ends with the organisation that fills it up to so many rows.
     pub(super) part_rows: usize,
@@ -38,8 +38,7 @@ pub(super) struct Place<'a> {
 #[derive(Debug, Default)]
 pub(super) struct DayFiles {
     pub(super) events: Vec<DataFile>,
-    pub(super) user_day: Vec<DataFile>,
-    pub(super) org_app_day: Vec<DataFile>,
+    pub(super) rollups: BTreeMap<Table, Vec<DataFile>>,
 }
 
 /// What became of a staged day.
@@ -130,11 +129,20 @@ pub(super) fn slices<'a>(chunks: &'a [Rows], ids: &'a [RowId]) -> impl Iterator<
     ids.chunks(most).map(|ids| gather(chunks, &ids.iter().map(|&id| position(id)).collect::<Vec<_>>()))
 }
 
+impl Place<'_> {
+    /// The folder of a table.
+    pub(super) fn root(&self, table: Table) -> Result<&Path> {
+        let root = self.roots.get(&table);
+        root.map(PathBuf::as_path).ok_or_else(|| Error::Internal(format!("{} is no table by day", table.name())))
+    }
+}
+
 impl DayFiles {
     pub(super) fn extend(&mut self, other: Self) {
         self.events.extend(other.events);
-        self.user_day.extend(other.user_day);
-        self.org_app_day.extend(other.org_app_day);
+        for (table, files) in other.rollups {
+            self.rollups.entry(table).or_default().extend(files);
+        }
     }
 }
 
@@ -148,7 +156,7 @@ pub(super) fn write_part(place: &Place<'_>, batches: impl Iterator<Item = Result
         roll_up(place, &mut rollup, &mut files, &batch)?;
         Ok(batch)
     });
-    let written = write_files(&place.events, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
+    let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
     finish_rollup(place, rollup, &mut files)?;
     files.events.extend(written);
     Ok(files)
@@ -162,11 +170,10 @@ pub(super) fn roll_up(
     batch: &RecordBatch,
 ) -> Result<()> {
     rollup.add(batch)?;
-    if rollup.user_day().len() >= ROLLUP_BATCHES_PER_FILE {
-        files.user_day.extend(write_rollup(place, Table::UserDay, rollup.user_day())?);
-    }
-    if rollup.org_app_day().len() >= ROLLUP_BATCHES_PER_FILE {
-        files.org_app_day.extend(write_rollup(place, Table::OrgAppDay, rollup.org_app_day())?);
+    for (table, batches) in rollup.full() {
+        if batches.len() >= ROLLUP_BATCHES_PER_FILE {
+            write_rollup(place, table, batches, files)?;
+        }
     }
     Ok(())
 }
@@ -174,13 +181,15 @@ pub(super) fn roll_up(
 /// Ends a rollup and writes the rest of it.
 pub(super) fn finish_rollup(place: &Place<'_>, mut rollup: Rollup<'_>, files: &mut DayFiles) -> Result<()> {
     rollup.finish()?;
-    files.user_day.extend(write_rollup(place, Table::UserDay, rollup.user_day())?);
-    files.org_app_day.extend(write_rollup(place, Table::OrgAppDay, rollup.org_app_day())?);
+    for (table, batches) in rollup.full() {
+        write_rollup(place, table, batches, files)?;
+    }
     Ok(())
 }
 
-fn write_rollup(place: &Place<'_>, table: Table, batches: &mut Vec<RecordBatch>) -> Result<Option<DataFile>> {
-    let root = if table == Table::UserDay { &place.user_day } else { &place.org_app_day };
+fn write_rollup(place: &Place<'_>, table: Table, batches: &mut Vec<RecordBatch>, files: &mut DayFiles) -> Result<()> {
     let batches = std::mem::take(batches).into_iter().map(Ok);
-    write_files(root, Some(place.day), &table.file_schema(), table.sort_key(), batches)
+    let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), batches)?;
+    files.rollups.entry(table).or_default().extend(written);
+    Ok(())
 }

@@ -5,10 +5,13 @@ mod day;
 mod dedupe;
 mod large;
 mod merge;
+mod names;
 mod order;
+mod output;
 mod read;
 mod rollup;
 mod rows;
+mod uses;
 mod who;
 
 #[cfg(test)]
@@ -121,9 +124,9 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, _lim
         let mut files = DayFiles::default();
         for file in sealed_files.get(&day).into_iter().flatten() {
             let mut rollup = Rollup::new(who);
-            for batch in SealedFile::open(&place.events, file)?.batches(Some(&ROLLUP_COLUMNS))? {
+            for batch in SealedFile::open(place.root(Table::Events)?, file)?.batches(Some(&ROLLUP_COLUMNS))? {
                 roll_up(&place, &mut rollup, &mut files, &batch?)
-                    .map_err(|error| error.within(place.events.join(&file.path).display()))?;
+                    .map_err(|error| error.within(format!("{}/{}", Table::Events.name(), file.path)))?;
             }
             finish_rollup(&place, rollup, &mut files)?;
         }
@@ -131,8 +134,7 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, _lim
     });
     let mut result = RollupFiles { days: days.to_vec(), ..RollupFiles::default() };
     for files in rolled_up.collect::<Result<Vec<_>>>()? {
-        result.user_day.extend(files.user_day);
-        result.org_app_day.extend(files.org_app_day);
+        extend(&mut result.files, files.rollups);
     }
     Ok(result)
 }
@@ -154,7 +156,8 @@ struct Task<'a> {
 
 impl<'a> Task<'a> {
     fn new(staging: &'a Staging, mut place: Place<'a>, sealed: &[&DataFile], share: u64) -> Result<Self> {
-        let sealed = sealed.iter().map(|file| SealedFile::open(&place.events, file)).collect::<Result<Vec<_>>>()?;
+        let sealed =
+            sealed.iter().map(|file| SealedFile::open(place.root(Table::Events)?, file)).collect::<Result<Vec<_>>>()?;
         let bytes = sealed.iter().map(SealedFile::decoded_bytes).sum::<u64>() + staging.bytes(place.day);
         let memory = bytes.saturating_mul(MEMORY_PER_BYTE);
         place.threads = if memory <= share { Threads::One } else { Threads::All };
@@ -189,9 +192,8 @@ impl<'a> Task<'a> {
 }
 
 fn place<'a>(store: &Store, day: Day, who: &'a Who) -> Place<'a> {
-    let [events, user_day, org_app_day] =
-        [Table::Events, Table::UserDay, Table::OrgAppDay].map(|table| store.table_root(table));
-    Place { day, events, user_day, org_app_day, who, part_rows: PART_ROWS, threads: Threads::One }
+    let roots = Table::ALL.into_iter().filter(|table| table.by_day()).map(|table| (table, store.table_root(table)));
+    Place { day, roots: roots.collect(), who, part_rows: PART_ROWS, threads: Threads::One }
 }
 
 fn files_by_day(snapshot: &Snapshot) -> BTreeMap<Day, Vec<&DataFile>> {
@@ -217,8 +219,13 @@ fn gather_results(results: BTreeMap<Day, DayResult>, files: usize, last_observed
             sealed.rollups.days.push(day);
         }
         sealed.events.extend(result.files.events);
-        sealed.rollups.user_day.extend(result.files.user_day);
-        sealed.rollups.org_app_day.extend(result.files.org_app_day);
+        extend(&mut sealed.rollups.files, result.files.rollups);
     }
     sealed
+}
+
+fn extend(all: &mut BTreeMap<Table, Vec<DataFile>>, more: BTreeMap<Table, Vec<DataFile>>) {
+    for (table, files) in more {
+        all.entry(table).or_default().extend(files);
+    }
 }

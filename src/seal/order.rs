@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
+use super::names::ranks;
 use super::rows::{CHUNK_ROWS, RowId, Rows, Texts, position, row_id};
 use crate::error::{Error, Result};
 
@@ -73,7 +74,7 @@ impl Packed {
         // A day has 37 bits of microseconds, so this is 0 unless there are hundreds of millions of everything.
         let ts_cut = wanted.saturating_sub(u128::BITS).min(ts_bits);
         let ts_bits = ts_bits - ts_cut;
-        let (orgs, users, apps) = (orgs.ranks(), users.ranks(), apps.ranks());
+        let [orgs, users, apps] = [&orgs, &users, &apps].map(|codes| ranks(&codes.texts));
         let instants = chunks.iter().map(|rows| rows.ts.values().as_ref()).collect::<Vec<&[i64]>>();
         for key in &mut keys {
             let id = low(*key);
@@ -157,35 +158,6 @@ impl<'a> Codes<'a> {
     fn bits(&self) -> u32 {
         bits(self.texts.len().saturating_sub(1) as u64)
     }
-
-    // The rank of each code's text among all texts, by bytes.
-    fn ranks(self) -> Vec<u32> {
-        // Ids of one kind often begin alike ("user-000…"); eight bytes behind that tell most of them apart.
-        let common = self.texts.split_first().map_or(0, |(first, others)| {
-            others.iter().fold(first.len(), |common, text| {
-                first.iter().zip(*text).take(common).take_while(|(one, other)| one == other).count()
-            })
-        });
-        let mut sorted =
-            (0..).zip(&self.texts).map(|(code, text)| (head(&text[common..]), code)).collect::<Vec<(u64, u32)>>();
-        sorted.sort_unstable_by(|(head, code), (other_head, other_code)| {
-            let text = |code: &u32| self.texts[*code as usize];
-            head.cmp(other_head).then_with(|| text(code).cmp(text(other_code)))
-        });
-        let mut ranks = vec![0; self.texts.len()];
-        for (rank, (_, code)) in (0..).zip(sorted) {
-            ranks[code as usize] = rank;
-        }
-        ranks
-    }
-}
-
-// The first eight bytes as a number that compares like them.
-fn head(text: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let length = text.len().min(8);
-    bytes[..length].copy_from_slice(&text[..length]);
-    u64::from_be_bytes(bytes)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the row, never more than 32")]

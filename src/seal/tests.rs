@@ -93,19 +93,17 @@ fn who() -> Who {
 }
 
 fn place<'a>(folder: &Path, who: &'a Who, part_rows: usize) -> Place<'a> {
-    let [events, user_day, org_app_day] = ["events", "user_day", "org_app_day"].map(|name| folder.join(name));
-    Place { day: 20_000, events, user_day, org_app_day, who, part_rows, threads: Threads::All }
+    let roots = Table::ALL.map(|table| (table, folder.join(table.name()))).into();
+    Place { day: 20_000, roots, who, part_rows, threads: Threads::All }
 }
 
-/// The content of a sealed day: events, `user_day`, `org_app_day`, and the organisations of each file of events.
-type Content = [Vec<Vec<String>>; 3];
+/// The rows of a sealed day, table by table.
+type Content = BTreeMap<Table, Vec<Vec<String>>>;
 
 fn content(place: &Place<'_>, result: &DayResult) -> Content {
-    [
-        cells(&read(&place.events, &result.files.events)),
-        cells(&read(&place.user_day, &result.files.user_day)),
-        cells(&read(&place.org_app_day, &result.files.org_app_day)),
-    ]
+    let rows = |table: Table, files: &[DataFile]| (table, cells(&read(&place.roots[&table], files)));
+    let rollups = result.files.rollups.iter().map(|(&table, files)| rows(table, files));
+    rollups.chain([rows(Table::Events, &result.files.events)]).collect()
 }
 
 fn model(sealed: &[Event], staged: &[Event]) -> (Vec<Event>, u64, Vec<u64>) {
@@ -126,14 +124,14 @@ fn model(sealed: &[Event], staged: &[Event]) -> (Vec<Event>, u64, Vec<u64>) {
 }
 
 fn model_rollups(events: &[Event]) -> [Vec<Vec<String>>; 2] {
-    let (mut users, mut apps) = (BTreeMap::<_, [i64; 3]>::new(), BTreeMap::<_, [i64; 4]>::new());
+    let (mut users, mut apps) = (BTreeMap::<_, [i64; 4]>::new(), BTreeMap::<_, [i64; 4]>::new());
     for (org, user, app, _, _, action, duration_ms, ..) in events {
         let counts = action != "push_received" && app != "hidden";
         let human = i64::from(counts && !user.is_empty() && user != "internal");
         let machine = i64::from(counts && user.is_empty());
         let add = |sums: &mut [i64], new: &[i64]| sums.iter_mut().zip(new).for_each(|(sum, new)| *sum += new);
         if !user.is_empty() {
-            add(users.entry((org, user)).or_default(), &[1, human, human * duration_ms]);
+            add(users.entry((org, user)).or_default(), &[1, human, human * duration_ms, 0]);
         }
         add(apps.entry((org, app)).or_default(), &[1, human, machine, human * duration_ms]);
     }
@@ -185,11 +183,11 @@ proptest! {
         if accepted > 0 {
             let batch = Rows::new(&self::staged(&expected)).expect("rows").batch;
             let rollups = model_rollups(&expected);
-            prop_assert_eq!(&one[0], &cells(&[batch]));
-            prop_assert_eq!(&one[1], &rollups[0]);
-            prop_assert_eq!(&one[2], &rollups[1]);
+            prop_assert_eq!(&one[&Table::Events], &cells(&[batch]));
+            prop_assert_eq!(&one[&Table::UserDay], &rollups[0]);
+            prop_assert_eq!(&one[&Table::OrgAppDay], &rollups[1]);
         } else {
-            prop_assert!(one.iter().all(Vec::is_empty));
+            prop_assert!(one.values().all(Vec::is_empty));
         }
     }
 }
@@ -205,7 +203,7 @@ fn parts_end_with_whole_organisations() {
     let result = seal_day(&place, std::iter::empty(), rows(&[staged(&events)]), 1).expect("sealed");
     let rows = result.files.events.iter().map(|file| file.rows).collect::<Vec<_>>();
     assert_eq!(rows, [3, 2, 2]);
-    assert_eq!(result.files.user_day.len(), 3);
+    assert_eq!(result.files.rollups[&Table::UserDay].len(), 3);
 }
 
 #[test]

@@ -66,8 +66,8 @@ async fn ingest(store: &Store, days: &[Day]) -> Snapshot {
 }
 
 fn rollup_files(store: &Store, days: &[Day], value: i64) -> RollupFiles {
-    let files = |table| days.iter().flat_map(|day| write(store, table, Some(*day), value, 1)).collect();
-    RollupFiles { days: days.to_vec(), user_day: files(Table::UserDay), org_app_day: files(Table::OrgAppDay) }
+    let files = |table| (table, days.iter().flat_map(|day| write(store, table, Some(*day), value, 1)).collect());
+    RollupFiles { days: days.to_vec(), files: Table::ROLLUPS.map(files).into() }
 }
 
 async fn derive(store: &Store, base: &Snapshot, days: &[Day], who: &str) -> Result<Snapshot> {
