@@ -30,7 +30,7 @@ def connect(job):
 def source(job, files):
     """The logs as the store's columns. Types are given, nothing is sniffed."""
     listed = "[" + ", ".join(f"'{file}'" for file in files) + "]"
-    kind = job["format"]
+    kind, duration = job["format"], "coalesce(duration_ms, 0)"
     if kind == "parquet":
         table = f"read_parquet({listed})"
     elif kind == "csv":
@@ -38,10 +38,13 @@ def source(job, files):
         table = f"read_csv({listed}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', " \
             f"columns = {columns})"
     else:
-        table = f"read_json({listed}, format = 'newline_delimited', columns = {SPECIES % ''})"
+        columns = SPECIES % ", duration_s: 'DECIMAL(18,6)'"
+        # Some records give seconds.
+        duration = "coalesce(duration_ms, CAST(round(duration_s * 1000) AS BIGINT), 0)"
+        table = f"read_json({listed}, format = 'newline_delimited', columns = {columns})"
     return f"""
         SELECT coalesce(event_id, '') AS event_id, ts, coalesce(user_id, '') AS user_id, coalesce(org_id, '') AS org_id,
-            app_id, coalesce(action, 'use') AS action, coalesce(duration_ms, 0) AS duration_ms,
+            app_id, coalesce(action, 'use') AS action, {duration} AS duration_ms,
             coalesce(concurrent_id, '') AS concurrent_id, CAST(ts AS DATE) AS day
         FROM {table}"""
 
@@ -81,9 +84,7 @@ def gather(out):
     shutil.rmtree(f"{out}.parts")
 
 
-def human(job):
-    return f"""
-        e.action <> 'push_received' AND NOT coalesce(u.is_internal, false)"""
+HUMAN = "e.action <> 'push_received' AND NOT coalesce(u.is_internal, false)"
 
 
 def rollup_queries(job, events):
@@ -95,7 +96,7 @@ def rollup_queries(job, events):
                 count(*) FILTER (WHERE is_human) AS human_events,
                 CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms
             FROM (
-                SELECT e.day, e.org_id, e.user_id, e.duration_ms, {human(job)} AS is_human
+                SELECT e.day, e.org_id, e.user_id, e.duration_ms, {HUMAN} AS is_human
                 FROM {events} AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id WHERE e.user_id <> ''
             ) GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id""",
         "org_app_day": f"""
@@ -104,7 +105,7 @@ def rollup_queries(job, events):
                 count(*) FILTER (WHERE user_id = '' AND action <> 'push_received') AS machine_events,
                 CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human AND user_id <> ''), 0) AS BIGINT) AS usage_ms
             FROM (
-                SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, {human(job)} AS is_human
+                SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, {HUMAN} AS is_human
                 FROM {events} AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id
             ) GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
     }

@@ -92,9 +92,9 @@ class Dialect:
     def unknown_users(self):
         """Ids of a day that the users file lacks: the distinct ids are looked up once, not on each day."""
         return """
-            SELECT used.day, 'unknown_user' AS rule, count(DISTINCT used.user_id) AS ids FROM user_day AS used
+            SELECT used.day AS day, 'unknown_user' AS rule, count(DISTINCT used.user_id) AS ids FROM user_day AS used
             INNER JOIN (
-                SELECT ids.user_id FROM (SELECT DISTINCT user_id FROM user_day) AS ids
+                SELECT ids.user_id AS user_id FROM (SELECT DISTINCT user_id FROM user_day) AS ids
                 LEFT JOIN (SELECT user_id AS known FROM users) AS u ON ids.user_id = u.known WHERE u.known IS NULL
             ) AS lost ON used.user_id = lost.user_id
             GROUP BY used.day"""
@@ -160,8 +160,8 @@ def cells(q):
 
 def retention(q):
     """All cells of all three retention tables at once."""
-    limits = q.values([(g, l) for g, l in LIMITS.items()], ["grain", "age_limit"])
-    ages = q.values([(a,) for a in range(31)], ["age"])
+    ages = q.values([(g, a) for g, limit in LIMITS.items() for a in range(limit + 1)], ["grain", "age"])
+    yield "age_of", f"SELECT * FROM {ages}"
     yield "retention", f"""
         WITH cohort AS (
             SELECT entity, grain, c, seen AS cohort_size FROM cell WHERE c = p
@@ -175,11 +175,9 @@ def retention(q):
             SELECT cohort.entity AS entity, cohort.grain AS grain, cohort.c AS c, cohort.cohort_size AS cohort_size,
                 ages.age AS age, begun.first_day AS cohort_day, over.last_day AS mature_on
             FROM cohort
-            INNER JOIN (SELECT * FROM {limits}) AS limits ON cohort.grain = limits.grain
-            CROSS JOIN (SELECT * FROM {ages}) AS ages
+            INNER JOIN age_of AS ages ON cohort.grain = ages.grain
             INNER JOIN period AS begun ON begun.grain = cohort.grain AND begun.p = cohort.c
             INNER JOIN period AS over ON over.grain = cohort.grain AND over.p = cohort.c + ages.age
-            WHERE ages.age <= limits.age_limit
         ),
         counted AS (
             SELECT grid.entity AS entity, grid.grain AS grain, grid.cohort_day AS cohort_day, grid.age AS age,
@@ -321,14 +319,14 @@ def metric(q, name):
             SELECT {day('day')} AS day, dau, wau, mau, active_orgs, active_orgs_7d, active_orgs_28d, dag, dag_7d, dag_28d,
                 deep_orgs, {q.rate('dau', 'mau')} AS stickiness, {q.rate('dag', 'dag_28d')} AS dag_stickiness,
                 day >= {q.f + 6} AS is_complete_7d, day >= {q.f + 27} AS is_complete_28d
-            FROM rolled ORDER BY rolled.day"""
+            FROM rolled ORDER BY 1"""
     if name in ("user_retention", "org_retention", "dag_retention"):
         return f"""
             SELECT grain, {day('cohort_day')} AS cohort, age AS period, cohort_size, seen AS "on", on_or_after,
                 on_or_before, {q.rate('seen', 'cohort_size')} AS on_rate,
                 {q.rate('on_or_after', 'cohort_size')} AS on_or_after_rate, is_complete,
                 {day('mature_on')} AS mature_on
-            FROM retention WHERE entity = '{name.split('_')[0]}' ORDER BY grain, cohort_day, age"""
+            FROM retention WHERE entity = '{name.split('_')[0]}' ORDER BY 1, 2, 3"""
     if name == "retention_summary":
         return f"""
             SELECT entity, grain, age AS period, cohorts, size AS cohort_size, seen_all AS "on",
@@ -336,7 +334,7 @@ def metric(q, name):
             FROM (
                 SELECT entity, grain, age, count(*) AS cohorts, sum(cohort_size) AS size, sum(seen) AS seen_all
                 FROM retention WHERE is_complete = 1 GROUP BY entity, grain, age
-            ) AS pooled ORDER BY entity, grain, age"""
+            ) AS pooled ORDER BY 1, 2, 3"""
     if name == "growth_accounting":
         return f"""
             WITH entities AS (SELECT * FROM {q.values([('dag',), ('org',), ('user',)], ['entity'])}),
@@ -375,7 +373,7 @@ def metric(q, name):
             SELECT entity, grain, {day('period_start')} AS period_start, active, fresh AS "new",
                 active - fresh - back AS retained, back AS resurrected, churned,
                 {q.rate('fresh + back', 'churned')} AS quick_ratio, is_complete
-            FROM moved ORDER BY entity, grain, moved.period_start"""
+            FROM moved ORDER BY 1, 2, 3"""
     if name == "stickiness":
         return f"""
             WITH counted AS (
@@ -392,7 +390,7 @@ def metric(q, name):
                 {1 if q.d >= q.f + 27 else 0} AS is_complete
             FROM grid
             LEFT JOIN counted ON grid.entity = counted.entity AND grid.days_active = counted.days_active
-            ORDER BY grid.entity, grid.days_active"""
+            ORDER BY 1, 2"""
     if name == "dag_orgs":
         return f"""
             SELECT {day('active.day')} AS day, active.org_id AS org_id, coalesce(org.name, '') AS name,
@@ -401,7 +399,7 @@ def metric(q, name):
             FROM org_day AS active
             LEFT JOIN orgs AS org
                 ON active.org_id = org.org_id AND active.day >= org.valid_from AND active.day <= org.valid_until
-            WHERE active.is_dag = 1 ORDER BY active.day, active.org_id"""
+            WHERE active.is_dag = 1 ORDER BY 1, 2"""
     if name == "dag_near_misses":
         return f"""
             WITH ruled AS (
@@ -420,7 +418,7 @@ def metric(q, name):
                 ON missed.org_id = org.org_id AND missed.day >= org.valid_from AND missed.day <= org.valid_until
             WHERE CASE WHEN usage_short > 0 THEN 1 ELSE 0 END + CASE WHEN apps_short > 0 THEN 1 ELSE 0 END
                 + CASE WHEN users_short > 0 THEN 1 ELSE 0 END = 1 AND apps_short <= 1
-            ORDER BY missed.day, missed.org_id"""
+            ORDER BY 1, 2"""
     if name == "dag_sensitivity":
         steps = (0, 1, 2, 4, 8)
         app = sorted({(APP_MIN_USAGE_MS * s + 1) // 2 for s in steps})
@@ -446,7 +444,7 @@ def metric(q, name):
                     AS dag
             FROM grid LEFT JOIN candidate ON grid.app_ms = candidate.app_ms
             GROUP BY grid.min_apps, grid.app_ms, grid.org_ms
-            ORDER BY grid.min_apps, grid.app_ms, grid.org_ms"""
+            ORDER BY 1, 2, 3, 4"""
     if name == "deep_integration_levels":
         return f"""
             WITH move AS (
@@ -480,7 +478,7 @@ def metric(q, name):
                 sum(entered - gone) OVER (PARTITION BY level ORDER BY daily.day) AS orgs,
                 CASE WHEN daily.day > {q.f} THEN entered END AS entered, CASE WHEN daily.day > {q.f} THEN gone END AS "left",
                 CASE WHEN daily.day >= {q.f + 27} THEN 1 ELSE 0 END AS is_complete
-            FROM daily ORDER BY daily.day, level"""
+            FROM daily ORDER BY 1, 2"""
     if name == "deep_integration_orgs":
         words = q.concat([
             f"CASE WHEN w.level = {level} AND w.{column} < {least} THEN '{word}' END" for level, column, least, word in (
@@ -497,7 +495,7 @@ def metric(q, name):
             INNER JOIN (SELECT * FROM {q.values(LEVELS, ['level', 'name'])}) AS n ON w.level = n.level
             LEFT JOIN (SELECT * FROM orgs WHERE valid_from <= {q.d} AND valid_until >= {q.d}) AS org
                 ON w.org_id = org.org_id
-            ORDER BY w.org_id"""
+            ORDER BY 1"""
     if name == "data_quality":
         # `duplicate`, `late` and `rejected` are what ingest saw; the peers keep no such record.
         return f"""
@@ -516,7 +514,7 @@ def metric(q, name):
                     FROM org_app_day AS used
                     LEFT JOIN (SELECT DISTINCT org_id AS known FROM orgs) AS o ON used.org_id = o.known
                     WHERE o.known IS NULL AND used.org_id <> '' GROUP BY used.day
-                    UNION ALL {self_or(q)}
+                    UNION ALL {q.unknown_users()}
                     UNION ALL
                     SELECT used.day AS day, 'unknown_app' AS rule, count(DISTINCT used.app_id) AS ids
                     FROM org_app_day AS used
@@ -531,12 +529,8 @@ def metric(q, name):
             )
             SELECT {day('finding.day')} AS day, rule AS "check", found AS value,
                 CASE WHEN rule = 'accepted' THEN 'info' ELSE 'warning' END AS severity
-            FROM finding ORDER BY finding.day, rule"""
+            FROM finding ORDER BY 1, 2"""
     raise KeyError(name)
-
-
-def self_or(q):
-    return q.unknown_users()
 
 
 # Which states a metric reads, so that a run of some metrics makes no other state.
