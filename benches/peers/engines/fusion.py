@@ -37,23 +37,15 @@ def execute(context, query):
 
 def source(context, job):
     logs, kind = job["logs"] + "/", job["format"]
-    duration = "coalesce(duration_ms, 0)"
     if kind == "parquet":
         context.register_parquet("logs", logs)
-    elif kind == "csv":
+    else:
         schema = pa.schema([*EVENT, ("client", TEXT)])
         context.register_csv("logs", logs, schema=schema, has_header=True, file_extension=".csv")
-    else:
-        # Some records give seconds, some rooms are numbers.
-        schema = pa.schema([*EVENT[:-1], ("concurrent_id", pa.int64()), ("duration_s", pa.float64())])
-        duration = "coalesce(duration_ms, cast(round(duration_s * 1000) as bigint), 0)"
-        packed = kind == "jsonl_zst"
-        context.register_json("logs", logs, schema=schema, file_extension=".jsonl.zst" if packed else ".jsonl",
-                              **({"file_compression_type": "zstd"} if packed else {}))
     return f"""
         SELECT coalesce(event_id, '') AS event_id, ts, coalesce(user_id, '') AS user_id, coalesce(org_id, '') AS org_id,
-            app_id, coalesce(action, 'use') AS action, {duration} AS duration_ms,
-            coalesce(cast(concurrent_id AS VARCHAR), '') AS concurrent_id, cast(ts AS DATE) AS day
+            app_id, coalesce(action, 'use') AS action, coalesce(duration_ms, 0) AS duration_ms,
+            coalesce(concurrent_id, '') AS concurrent_id, cast(ts AS DATE) AS day
         FROM logs"""
 
 
