@@ -119,12 +119,7 @@ pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Ve
     Ok(reports)
 }
 
-async fn compute_one(
-    engine: &Engine,
-    jobs: &Arc<Jobs>,
-    query: &Query,
-    ground: &Ground,
-) -> Result<(Computed, Source)> {
+async fn compute_one(engine: &Engine, jobs: &Arc<Jobs>, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
     let Some(frame) = ground.frame else {
         let source = as_source(query, &ground.keep, &[]);
         let table = source.table.clone();

@@ -1,7 +1,6 @@
 WITH week_of_day AS (
     SELECT day, period_start('week', day, $week_start) AS week
     FROM days
-    WHERE day <= $as_of
 ),
 
 app_user AS (

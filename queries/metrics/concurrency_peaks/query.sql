@@ -6,5 +6,4 @@ SELECT
     peak_rooms,
     largest_room
 FROM concurrency_day
-WHERE day <= $as_of
 ORDER BY day, app_id

@@ -1,21 +1,4 @@
-WITH asset_week AS (
-    SELECT
-        used.org_id,
-        app.category AS kind,
-        used.app_id,
-        period_start('week', used.day, $week_start) AS week
-    FROM org_app_day AS used
-    INNER JOIN apps AS app
-        ON used.app_id = app.app_id AND used.day >= app.valid_from AND used.day <= app.valid_until
-    WHERE
-        app.category IN ('connector', 'lowcode')
-        AND used.org_id <> ''
-        AND used.human_events + used.machine_events > 0
-        AND used.day <= $as_of
-    GROUP BY used.org_id, app.category, used.app_id, period_start('week', used.day, $week_start)
-),
-
-seen AS (
+WITH seen AS (
     SELECT
         org_id,
         kind,

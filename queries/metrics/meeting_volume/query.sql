@@ -6,7 +6,7 @@ WITH meeting AS (
     FROM room_day AS room
     INNER JOIN apps AS app
         ON room.app_id = app.app_id AND room.day >= app.valid_from AND room.day <= app.valid_until
-    WHERE room.org_id <> '' AND app.category = 'communication' AND room.day <= $as_of
+    WHERE room.org_id <> '' AND app.category = 'communication'
     GROUP BY cast(date_trunc('month', room.day) AS date), room.org_id
 ),
 

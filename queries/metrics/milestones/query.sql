@@ -4,8 +4,8 @@ WITH first_active AS (
     SELECT
         entity,
         id,
-        min(day) AS first_day
-    FROM entity_day
+        first_active(calendar(month, days)) AS first_day
+    FROM activity_calendar
     WHERE entity IN ('org', 'user')
     GROUP BY entity, id
 ),
