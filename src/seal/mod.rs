@@ -44,7 +44,7 @@ use crate::store::{DataFile, RollupFiles, Snapshot, Staging, Store};
 const PART_ROWS: usize = 1 << 21;
 
 // What sealing takes for each byte of events: the events, staged ones a second time when their batches are joined,
-// the index that is sorted, the slice and the row group that are being written.
+// the index that is sorted or, later, what crosses organisations, the slice and the row group that are being written.
 const MEMORY_PER_BYTE: u64 = 3;
 
 /// How much sealing may take.
