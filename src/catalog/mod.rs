@@ -8,7 +8,7 @@ mod folders;
 mod tables;
 
 pub use case::{Case, Part};
-pub use definition::{Checks, Column, ColumnType, Kind};
+pub use definition::{Checks, Column, ColumnType, Each, Kind};
 pub use dictionary::docs;
 pub use folders::Origin;
 pub use tables::{PREPARED, tables_of};
@@ -33,6 +33,8 @@ pub enum Group {
     State,
     /// A table of the report.
     Metric,
+    /// What must hold over the tables of a report: rows are contradictions, and then there is no report.
+    Check,
 }
 
 /// One folder of `queries/`, checked.
@@ -56,6 +58,8 @@ pub struct Query {
     pub key: Vec<String>,
     /// The date column by which a report leaves out rows before the day it was asked for; `None` = it shows all rows.
     pub from: Option<String>,
+    /// Set if the result is computed and kept month by month.
+    pub each: Option<Each>,
     /// The columns of the result, in order.
     pub columns: Vec<Column>,
     /// Its examples, by name.
@@ -78,11 +82,12 @@ impl Group {
             Self::Rollup => "rollups",
             Self::State => "states",
             Self::Metric => "metrics",
+            Self::Check => "checks",
         }
     }
 
     fn of_folder(folder: &str) -> Option<Self> {
-        [Self::Rollup, Self::State, Self::Metric].into_iter().find(|group| group.folder() == folder)
+        [Self::Rollup, Self::State, Self::Metric, Self::Check].into_iter().find(|group| group.folder() == folder)
     }
 }
 
@@ -92,6 +97,22 @@ impl Query {
     pub fn schema(&self) -> SchemaRef {
         let field = |c: &Column| Field::new(&c.name, c.kind.data_type(), c.optional);
         Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// The hash of its definition, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The names of the parameters that it depends on.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeSet<String> {
+        match &self.kind {
+            Kind::Sql(text) => tables::parameters_of(text),
+            // A job is told the observed range and the week.
+            Kind::Frame(_) => ["first_day", "as_of", "week_start"].map(str::to_owned).into(),
+        }
     }
 
     /// The SQL text, if it is computed by SQL.
@@ -162,6 +183,14 @@ impl Catalog {
         self.queries().filter(|query| query.group == Group::Metric)
     }
 
+    /// The checks over these metrics by name: each reads no other metric than they.
+    pub fn checks(&self, metrics: &[&str]) -> impl Iterator<Item = &Query> {
+        let is_there = |name: &String| {
+            self.get(name).is_none_or(|read| read.group != Group::Metric) || metrics.contains(&name.as_str())
+        };
+        self.queries().filter(move |query| query.group == Group::Check && query.reads.iter().all(is_there))
+    }
+
     /// The wanted queries and all that they need, each after what it reads. A stored rollup is never needed: it is there.
     pub fn order(&self, wanted: &[&str]) -> Result<Vec<&Query>> {
         let mut order = Vec::new();
@@ -225,7 +254,8 @@ impl Catalog {
             for name in &query.reads {
                 let known = match self.get(name) {
                     Some(read) => {
-                        query.group != Group::Rollup && read.group != Group::Rollup || tables::is_source(name)
+                        let is_result = read.group != Group::Rollup && read.group != Group::Check;
+                        query.group != Group::Rollup && is_result || tables::is_source(name)
                     }
                     None => tables::is_source(name),
                 };
@@ -240,7 +270,8 @@ impl Catalog {
     fn unknown_read(&self, query: &Query, name: &str) -> Error {
         let mut known: BTreeSet<&str> = tables::sources().collect();
         if query.group != Group::Rollup {
-            known.extend(self.queries().filter(|q| q.group != Group::Rollup).map(|q| q.name.as_str()));
+            let results = self.queries().filter(|q| matches!(q.group, Group::State | Group::Metric));
+            known.extend(results.map(|q| q.name.as_str()));
         }
         let known: Vec<_> = known.into_iter().collect();
         let known = known.join(", ");

@@ -1,21 +1,23 @@
 //! From the store to reports: decide the observed range, compute the metrics, publish.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
+use arrow::util::display::array_value_to_string;
 use chrono::DateTime;
 use datafusion::scalar::ScalarValue;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::catalog::{Catalog, Query};
+use crate::catalog::{Catalog, Group, Query};
 use crate::dimensions::{self, ObservedRange};
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::frames::Frame;
-use crate::metrics::{self, Computed};
+use crate::metrics::{self, Computed, Keep, PieceReport, Source};
 use crate::period::{Day, format_day, local_day};
 use crate::report::{self, Head, Page};
 use crate::settings::Settings;
@@ -30,6 +32,8 @@ pub struct RunOrder {
     pub from: Option<Day>,
     /// The metrics to compute; empty = all.
     pub only: Vec<String>,
+    /// Compute everything, also what is kept from earlier runs.
+    pub recompute: bool,
 }
 
 /// The metrics, computed and lying in a work folder.
@@ -41,10 +45,12 @@ pub struct Computation {
     pub head: Head,
     /// The days that were looked at.
     pub range: ObservedRange,
+    /// What was computed and why, states among it, in the order of computing.
+    pub queries: Vec<QueryReport>,
     /// What else was done, in sentences.
     pub notes: Vec<String>,
-    // The files of `metrics` live as long as this.
-    _work: TempDir,
+    // What `metrics` lie in lives as long as this.
+    keep: Keep,
 }
 
 /// What a run did, for a person or as JSON.
@@ -56,25 +62,38 @@ pub struct RunReport {
     pub observed: Option<(String, String)>,
     /// Each report and its number of rows.
     pub files: Vec<(String, u64)>,
+    /// What was computed and why, states among it, in the order of computing.
+    pub queries: Vec<QueryReport>,
     /// What else was done, in sentences.
     pub notes: Vec<String>,
+}
+
+/// What a query was computed for.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueryReport {
+    /// The query's name.
+    pub name: String,
+    /// Its months, or the whole of it.
+    pub pieces: Vec<PieceReport>,
 }
 
 /// Computes metrics from the store and publishes them under the reports folder.
 pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<RunReport> {
     let computation = compute(settings, engine, catalog, order).await?;
     let name = report_day(order, computation.range);
-    let order = report_order(catalog, order, &computation)?;
-    let published = report::publish(&settings.reports.path, &name, &order)?;
+    let published = report::publish(&settings.reports.path, &name, &report_order(catalog, order, &computation)?)?;
     // What a report shows may be less than what was computed: `from` leaves rows out.
     let rows_of =
         |name: &String| published.manifest.files.get(&format!("{name}.csv")).map(|file| (name.clone(), file.rows));
-    Ok(RunReport {
+    let report = RunReport {
         folder: published.folder.clone(),
         observed: computation.range.map(|(first, last)| (format_day(first), format_day(last))),
         files: computation.metrics.iter().filter_map(|metric| rows_of(&metric.name)).collect(),
+        queries: computation.queries,
         notes: computation.notes,
-    })
+    };
+    computation.keep.clear(&catalog.queries().map(|query| query.name.as_str()).collect())?;
+    Ok(report)
 }
 
 /// What a run would do.
@@ -82,8 +101,9 @@ pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order:
 pub struct Plan {
     /// The first and last observed day; none without any event.
     pub observed: Option<(String, String)>,
-    /// The queries in the order in which they are computed, states among them.
-    pub queries: Vec<String>,
+    /// The queries in the order in which they are computed, states among them, and what of them would be computed. A
+    /// result that depends on another that would be computed is among it, even if that should turn out as it was.
+    pub queries: Vec<QueryReport>,
     /// Those of them that become reports.
     pub reports: Vec<String>,
     /// The folder that the reports go to.
@@ -93,16 +113,17 @@ pub struct Plan {
 /// Says what a run would do, and computes nothing.
 pub async fn plan(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Plan> {
     let (queries, wanted) = chosen(catalog, &order.only)?;
-    let ground = lay_ground(settings, engine, order.as_of).await?;
+    let mut ground = lay_ground(settings, engine, order).await?;
+    let forecast = metrics::forecast(&queries, &mut ground.metrics)?;
     Ok(Plan {
         observed: ground.range.map(|(first, last)| (format_day(first), format_day(last))),
-        queries: queries.iter().map(|query| query.name.clone()).collect(),
+        queries: forecast.into_iter().map(|(name, pieces)| QueryReport { name, pieces }).collect(),
         reports: wanted.into_iter().map(str::to_owned).collect(),
         folder: settings.reports.path.join(report_day(order, ground.range)),
     })
 }
 
-// The queries that a run computes, in order, and the names of those that are reported.
+// The queries that a run computes, in order, the checks that can be made over them at the end, and the names of those that are reported.
 fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, Vec<&'a str>)> {
     let wanted: Vec<&str> = if only.is_empty() {
         catalog.metrics().map(|query| query.name.as_str()).collect()
@@ -118,45 +139,93 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
         wanted.dedup();
         wanted
     };
-    Ok((catalog.order(&wanted)?, wanted))
+    let checks = catalog.checks(&wanted).map(|check| check.name.as_str());
+    Ok((catalog.order(&wanted.iter().copied().chain(checks).collect::<Vec<_>>())?, wanted))
 }
 
 /// Computes metrics from the present state of the store.
 pub async fn compute(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Computation> {
     let (queries, wanted) = chosen(catalog, &order.only)?;
-    let ground = lay_ground(settings, engine, order.as_of).await?;
-    let computed = metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
+    let mut ground = lay_ground(settings, engine, order).await?;
+    let computed = metrics::compute(engine, &queries, &mut ground.metrics).await?;
+    for check in queries.iter().filter(|query| query.group == Group::Check) {
+        hold(engine, check, &computed).await?;
+    }
     let head = Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
+    let report = |c: &Computed| QueryReport { name: c.name.clone(), pieces: c.pieces.clone() };
+    let reports = computed.iter().map(report).collect();
     let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
-    Ok(Computation { metrics, head, range: ground.range, notes: ground.notes, _work: ground.work })
+    let keep = ground.metrics.keep;
+    Ok(Computation { metrics, head, range: ground.range, queries: reports, notes: ground.notes, keep })
+}
+
+// A check that has a row is a contradiction between tables of the report.
+async fn hold(engine: &Engine, check: &Query, computed: &[Computed]) -> Result<()> {
+    let rows = computed.iter().find(|result| result.name == check.name).map_or(0, |result| result.rows);
+    if rows == 0 {
+        return Ok(());
+    }
+    let first = engine.collect(&format!("SELECT * FROM {} LIMIT 1", check.name), &Parameters::new()).await?;
+    let shown = first.first().map(describe_row).unwrap_or_default();
+    Err(Error::Data(format!(
+        "the check `{}` does not hold in {rows} rows, first: {shown}; {}; nothing was published",
+        check.name,
+        check.title.trim_end_matches('.')
+    )))
+}
+
+fn describe_row(batch: &RecordBatch) -> String {
+    let values = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            let value = array_value_to_string(column, 0).unwrap_or_default();
+            format!("{}=`{value}`", field.name())
+        })
+        .collect::<Vec<_>>();
+    values.join(", ")
 }
 
 /// What queries stand on: the tables are registered in the engine, and this is the rest.
 pub(super) struct Ground {
     pub(super) snapshot: Snapshot,
     pub(super) range: ObservedRange,
-    pub(super) parameters: Parameters,
-    pub(super) frame: Option<Frame>,
+    pub(super) metrics: metrics::Ground,
     pub(super) notes: Vec<String>,
-    pub(super) work: TempDir,
+    // The dimension tables lie here.
+    _work: TempDir,
 }
 
 /// Pins the store, registers its tables and the dimensions, and binds the parameters.
-pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Option<Day>) -> Result<Ground> {
+pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &RunOrder) -> Result<Ground> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
     let (snapshot, note) = current(settings, &store).await?;
     for table in snapshot.tables.values() {
         engine.register(table)?;
     }
-    let range = observed_range(settings, engine, &snapshot, as_of).await?;
+    let range = observed_range(settings, engine, &snapshot, order.as_of).await?;
     let work = store.work_folder()?;
     let (tables, left_out) = dimensions::write_tables(settings, range, work.path())?;
-    for table in &tables {
-        engine.register(table)?;
+    let mut sources = BTreeMap::new();
+    for table in snapshot.tables.values() {
+        sources.insert(table.name.clone(), Source::stored(table.clone()));
+    }
+    for table in tables {
+        engine.register(&table)?;
+        sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let frame = range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start: settings.report.week_start });
-    Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, notes, work })
+    let week_start = settings.report.week_start;
+    let metrics = metrics::Ground {
+        sources,
+        parameters: parameters(settings, range),
+        always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start }),
+        keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
+    };
+    Ok(Ground { snapshot, range, metrics, notes, _work: work })
 }
 
 // A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.
