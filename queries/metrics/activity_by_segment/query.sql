@@ -1,51 +1,6 @@
--- Users are counted month by month, with a bit for each of its days: those on which a user was active for an org, and those
--- whose trailing 28 days hold such a day. An org's segment is that of its row at the reported day, so the bits of its users
--- are cut to the days on which a row holds: they move with the org.
-WITH reached_month AS (
-    SELECT
-        day,
-        cast(date_trunc('month', day) AS date) AS month,
-        cast(date_trunc('month', day) + interval '1 month' AS date) AS next_month
-    FROM days
-),
-
--- The months that see a day's activity: its own, and the next if it begins within 27 days. Bit 0 is a month's first day.
-reach AS (
-    SELECT day, month, 1 << (day - month) AS active_bits, 268435455 << (day - month) AS seen_bits
-    FROM reached_month
-    UNION ALL
-    SELECT day, next_month, 0, (1 << (day + 28 - next_month)) - 1
-    FROM reached_month
-    WHERE day + 27 >= next_month
-),
-
-seat AS (
-    SELECT
-        reach.month,
-        used.user_id,
-        used.org_id,
-        bit_or(reach.active_bits) AS active_bits,
-        bit_or(reach.seen_bits) AS seen_bits
-    FROM user_day AS used
-    INNER JOIN reach ON used.day = reach.day
-    WHERE used.human_events > 0 AND used.day <= $as_of
-    GROUP BY reach.month, used.user_id, used.org_id
-),
-
-seat_of_user AS (
-    SELECT
-        month,
-        user_id,
-        org_id,
-        active_bits,
-        seen_bits,
-        lag(org_id) OVER seats IS NULL AND lead(org_id) OVER seats IS NULL AS is_only
-    FROM seat
-    WINDOW seats AS (PARTITION BY month, user_id ORDER BY org_id)
-),
-
--- What is known of an org; nothing before its first row.
-org_row AS (
+-- The users of a segment are the seats of its orgs, less those of a user who was counted there already for another org. Days
+-- of a month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
+WITH org_row AS (
     SELECT org_id, valid_from, valid_until, headcount, industry, region, edition
     FROM orgs
     UNION ALL
@@ -85,78 +40,109 @@ org_segment AS (
     WHERE registered.registered_on <= $as_of
 ),
 
--- What use for an org counts in: the segments of the org, and the role of the user, which personal use counts in as well.
-place AS (
-    SELECT org_id, dimension, segment, from_day, until_day
-    FROM org_segment
-    UNION ALL
-    SELECT org_id, 'role', '', DATE '0001-01-01', DATE '9999-12-31'
-    FROM org_registration
-    UNION ALL
-    SELECT '', 'role', '', DATE '0001-01-01', DATE '9999-12-31'
+-- Few patterns of days are left of an org's seats: once seen, a user stays for 28 days.
+org_seat AS (
+    SELECT month, org_id, seen_bits, count(*) AS users
+    FROM seat_month
+    WHERE org_id <> ''
+    GROUP BY month, org_id, seen_bits
 ),
 
--- Who has one seat in a month is nobody else in any segment and is counted without a name. The others keep theirs, to be
--- one user where several of their orgs, or several rows of one, share a segment.
-member AS (
+org_seen AS (
+    SELECT
+        month,
+        dimension,
+        segment,
+        seen_bits & held_bits AS seen_bits,
+        sum(users) AS users
+    FROM (
+        SELECT
+            seat.month,
+            place.dimension,
+            place.segment,
+            seat.seen_bits,
+            (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
+                AS held_bits,
+            seat.users
+        FROM org_seat AS seat
+        INNER JOIN org_segment AS place
+            ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+    ) AS placed
+    GROUP BY month, dimension, segment, seen_bits & held_bits
+),
+
+shared_seat AS (
+    SELECT
+        month,
+        dimension,
+        segment,
+        user_id,
+        org_id,
+        from_day,
+        active_bits & held_bits AS active_bits,
+        seen_bits & held_bits AS seen_bits
+    FROM (
+        SELECT
+            seat.month,
+            place.dimension,
+            place.segment,
+            seat.user_id,
+            seat.org_id,
+            place.from_day,
+            seat.active_bits,
+            seat.seen_bits,
+            (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
+                AS held_bits
+        FROM seat_month AS seat
+        INNER JOIN org_segment AS place
+            ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+        WHERE seat.has_others
+    ) AS placed
+),
+
+counted_again AS (
+    SELECT
+        month,
+        dimension,
+        segment,
+        active_bits & bit_or(active_bits) OVER seats_before AS active_bits,
+        seen_bits & bit_or(seen_bits) OVER seats_before AS seen_bits
+    FROM shared_seat
+    WINDOW seats_before AS (
+        PARTITION BY month, dimension, segment, user_id ORDER BY org_id, from_day
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+),
+
+role_seat AS (
     SELECT
         seat.month,
-        place.dimension,
-        CASE WHEN place.dimension = 'role' THEN coalesce(nullif(person.role, ''), '(unknown)') ELSE place.segment END
-            AS segment,
-        CASE
-            WHEN seat.is_only AND place.from_day <= seat.month AND place.until_day >= seat.month + 30 THEN ''
-            ELSE seat.user_id
-        END AS name,
-        seat.active_bits,
-        seat.seen_bits,
-        (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
-            AS held_bits
-    FROM seat_of_user AS seat
-    INNER JOIN place
-        ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+        coalesce(nullif(person.role, ''), '(unknown)') AS role,
+        seat.once_active_bits,
+        seat.once_seen_bits
+    FROM seat_month AS seat
     LEFT JOIN users AS person ON seat.user_id = person.user_id
 ),
 
--- Eight days at a time, so that few patterns of bits are left, each with the number of its users.
-eighth AS (
-    SELECT
-        month,
-        dimension,
-        segment,
-        name,
-        first_bit,
-        ((active_bits & held_bits) >> first_bit) & 255 AS active_bits,
-        ((seen_bits & held_bits) >> first_bit) & 255 AS seen_bits
-    FROM member
-    CROSS JOIN (VALUES (0), (8), (16), (24)) AS eight (first_bit)
-),
-
-user_pattern AS (
-    SELECT
-        month,
-        dimension,
-        segment,
-        first_bit,
-        bit_or(active_bits) AS active_bits,
-        bit_or(seen_bits) AS seen_bits,
-        CASE WHEN name = '' THEN count(*) ELSE 1 END AS users
-    FROM eighth
-    GROUP BY
-        month,
-        dimension,
-        segment,
-        first_bit,
-        name,
-        CASE WHEN name = '' THEN active_bits END,
-        CASE WHEN name = '' THEN seen_bits END
-),
-
+-- How many users have a pattern of days; there would be too many patterns of activity, were they not taken eight days at a
+-- time.
 pattern AS (
-    SELECT month, dimension, segment, first_bit, active_bits, seen_bits, sum(users) AS users
-    FROM user_pattern
+    SELECT month, dimension, segment, 0 AS active_bits, seen_bits, users
+    FROM org_seen
+    UNION ALL
+    SELECT month, dimension, segment, active_bits, seen_bits, 0 - count(*)
+    FROM counted_again
     WHERE seen_bits <> 0
-    GROUP BY month, dimension, segment, first_bit, active_bits, seen_bits
+    GROUP BY month, dimension, segment, active_bits, seen_bits
+    UNION ALL
+    SELECT month, 'role', role, 0, once_seen_bits, count(*)
+    FROM role_seat
+    GROUP BY month, role, once_seen_bits
+    UNION ALL
+    SELECT month, 'role', role, once_active_bits & eight_days, 0, count(*)
+    FROM role_seat
+    CROSS JOIN (VALUES (255), (65280), (16711680), (4278190080)) AS part (eight_days)
+    GROUP BY month, role, once_active_bits & eight_days
 ),
 
 user_count AS (
@@ -168,9 +154,13 @@ user_count AS (
         sum(pattern.users * ((pattern.seen_bits >> calendar.bit) & 1)) AS mau
     FROM pattern
     INNER JOIN (
-        SELECT day, month, (day - month) / 8 * 8 AS first_bit, (day - month) % 8 AS bit
-        FROM reached_month
-    ) AS calendar ON pattern.month = calendar.month AND pattern.first_bit = calendar.first_bit
+        SELECT
+            day,
+            cast(date_trunc('month', day) AS date) AS month,
+            day - cast(date_trunc('month', day) AS date) AS bit
+        FROM days
+        WHERE day <= $as_of
+    ) AS calendar ON pattern.month = calendar.month
     GROUP BY calendar.day, pattern.dimension, pattern.segment
 ),
 
@@ -230,7 +220,18 @@ piece AS (
     FROM org_turn
     WHERE day <= $as_of
     UNION ALL
-    SELECT active.day, place.dimension, place.segment, 0, 0, 0, 0, 1, CASE WHEN active.is_dag THEN 1 ELSE 0 END, 0, 0
+    SELECT
+        active.day,
+        place.dimension,
+        place.segment,
+        0,
+        0,
+        0,
+        0,
+        1,
+        CASE WHEN active.is_dag THEN 1 ELSE 0 END,
+        active.users,
+        0
     FROM org_day AS active
     INNER JOIN org_segment AS place
         ON active.org_id = place.org_id AND active.day >= place.from_day AND active.day <= place.until_day
@@ -242,6 +243,7 @@ piece AS (
     SELECT days.day, place.dimension, place.segment, 0, 0, 0, 0, 0, 0, 0, 0
     FROM days
     CROSS JOIN (SELECT DISTINCT dimension, segment FROM org_segment) AS place
+    WHERE days.day <= $as_of
 ),
 
 segment_day AS (
