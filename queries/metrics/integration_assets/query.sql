@@ -11,7 +11,6 @@ WITH asset_week AS (
         app.category IN ('connector', 'lowcode')
         AND used.org_id <> ''
         AND used.human_events + used.machine_events > 0
-        AND used.day <= $as_of
     GROUP BY used.org_id, app.category, used.app_id, period_start('week', used.day, $week_start)
 ),
 
