@@ -9,7 +9,7 @@ WITH block AS (
         min(day) AS first_day,
         max(day) AS last_day
     FROM org_app_day
-    WHERE org_id <> '' AND human_events > 0 AND day <= $as_of
+    WHERE org_id <> '' AND human_events > 0
     GROUP BY org_id, app_id, ($as_of - day) / 28
 ),
 
@@ -72,14 +72,24 @@ turn_day AS (
     GROUP BY day, apps
 ),
 
+-- A number of organisations holds from one day until the next on which it changes.
+held AS (
+    SELECT
+        apps,
+        sum(orgs) OVER number AS orgs,
+        day AS from_day,
+        coalesce(lead(day) OVER number - 1, $as_of) AS until_day
+    FROM turn_day
+    WINDOW number AS (PARTITION BY apps ORDER BY day)
+),
+
 counted AS (
     SELECT
-        days.day,
-        number.apps,
-        sum(coalesce(turn_day.orgs, 0)) OVER (PARTITION BY number.apps ORDER BY days.day) AS orgs
-    FROM days
-    CROSS JOIN (SELECT DISTINCT apps FROM turn_day) AS number
-    LEFT JOIN turn_day ON days.day = turn_day.day AND number.apps = turn_day.apps
+        unnest(generate_series(from_day, until_day, interval '1 day')) AS day,
+        apps,
+        orgs
+    FROM held
+    WHERE orgs > 0
 )
 
 SELECT
@@ -88,5 +98,4 @@ SELECT
     orgs,
     day >= $first_day + 27 AS is_complete
 FROM counted
-WHERE orgs > 0
 ORDER BY day, apps

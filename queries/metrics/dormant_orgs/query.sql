@@ -18,7 +18,7 @@ block AS (
         max(seat.day) AS last_day
     FROM user_day AS seat
     LEFT SEMI JOIN dormant ON seat.org_id = dormant.org_id
-    WHERE seat.human_events > 0 AND seat.day <= $as_of
+    WHERE seat.human_events > 0
     GROUP BY seat.org_id, seat.user_id, ($as_of - seat.day) / 28
 ),
 
