@@ -169,13 +169,21 @@ class Fusion(sql.Dialect):
             SELECT entity, count(*) AS days_active FROM active WHERE day >= {self.d - 27} GROUP BY entity, id"""
 
 
+VIEW, COUNT = pa.string_view(), pa.int64()
+TABLES = {
+    "user_day": [("day", pa.date32()), ("org_id", VIEW), ("user_id", VIEW), ("events", COUNT), ("human_events", COUNT),
+                 ("usage_ms", COUNT)],
+    "org_app_day": [("day", pa.date32()), ("org_id", VIEW), ("app_id", VIEW), ("events", COUNT), ("human_events", COUNT),
+                    ("machine_events", COUNT), ("usage_ms", COUNT)],
+}
+
+
 def metrics(job, clock):
     context, out = connect(job), fresh(job["reports"])
-    for name in ("user_day", "org_app_day"):
-        context.register_parquet(f"{name}_files", f"{job['rollups']}/{name}/")
-        columns = "user_id, events, human_events, usage_ms" if name == "user_day" else \
-            "app_id, events, human_events, machine_events, usage_ms"
-        execute(context, f"CREATE TABLE {name} AS SELECT cast(day AS INTEGER) AS day, org_id, {columns} FROM {name}_files")
+    for name, columns in TABLES.items():
+        context.register_parquet(f"{name}_files", f"{job['rollups']}/{name}/", schema=pa.schema(columns))
+        others = ", ".join(column for column, _ in columns[1:])
+        execute(context, f"CREATE TABLE {name} AS SELECT cast(day AS INTEGER) AS day, {others} FROM {name}_files")
     for name in ("orgs", "users", "apps"):
         context.register_parquet(f"{name}_file", f"{job['dims']}/{name}.parquet")
         execute(context, f"CREATE TABLE {name} AS SELECT * FROM {name}_file")
