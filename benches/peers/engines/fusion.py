@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import datafusion
 import pyarrow as pa
 
+import common
 import sql
 from common import fresh, inputs_of, main
 
@@ -49,15 +50,12 @@ def source(context, job):
         FROM logs"""
 
 
-COLUMNS = ["event_id", "ts", "user_id", "org_id", "app_id", "action", "duration_ms", "concurrent_id", "day"]
+COLUMNS = [*common.COLUMNS, "day"]
 
 
-def deduplicated(events):
-    """A first_value of each column by (day, event_id): what DISTINCT ON becomes here."""
-    return f"""
-        SELECT {', '.join(COLUMNS)} FROM ({events}) AS e WHERE event_id = ''
-        UNION ALL
-        SELECT DISTINCT ON (day, event_id) {', '.join(COLUMNS)} FROM ({events}) AS e WHERE event_id <> ''"""
+def deduplicated(context, events):
+    execute(context, f"CREATE TABLE sent_again AS {sql.sent_again(f'({events})')}")
+    return sql.deduplicated(f"({events})", COLUMNS)
 
 
 def ingest(job, clock):
@@ -70,7 +68,7 @@ def ingest(job, clock):
         events = "SELECT * FROM parsed"
         clock("parse")
     execute(context, f"""
-        COPY (SELECT * FROM ({deduplicated(events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
+        COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
         STORED AS PARQUET PARTITIONED BY (day)""")
     fresh(out)
     for folder in glob.glob(f"{out}.parts/day=*"):
@@ -202,7 +200,7 @@ def day(job, clock):
         context.register_parquet("sealed", sealed)
         columns = ", ".join(COLUMNS)
         events = f"SELECT {columns} FROM ({events}) AS n UNION ALL SELECT {columns} FROM sealed"
-    execute(context, f"COPY (SELECT * FROM ({deduplicated(events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
+    execute(context, f"COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
     os.replace(f"{sealed}.new.parquet", sealed)
     rollups(job, clock, [job["day"]])
     clock("ingest")
