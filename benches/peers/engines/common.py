@@ -40,11 +40,6 @@ def inputs_of(job):
     return [os.path.join(job["logs"], name) for name in sorted(os.listdir(job["logs"]))]
 
 
-def days_of(folder):
-    """The days of a table: one file each, `<day>.parquet`."""
-    return sorted(name.removesuffix(".parquet") for name in os.listdir(folder) if name.endswith(".parquet"))
-
-
 def fresh(folder):
     os.makedirs(folder, exist_ok=True)
     return folder

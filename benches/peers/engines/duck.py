@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import duckdb
 
 import sql
-from common import days_of, fresh, inputs_of, main
+from common import COLUMNS, fresh, inputs_of, main
 
 SPECIES = "{event_id: 'VARCHAR', ts: 'TIMESTAMPTZ', user_id: 'VARCHAR', org_id: 'VARCHAR', app_id: 'VARCHAR', " \
     "action: 'VARCHAR', duration_ms: 'BIGINT', concurrent_id: 'VARCHAR'%s}"
@@ -49,13 +49,9 @@ def source(job, files):
         FROM {table}"""
 
 
-def deduplicated(events):
-    """DISTINCT ON over the events that have an id: DuckDB's fastest way, 1.5 times faster than a row_number() window
-    or than first splitting by day. Copies are equal, so any of them may win."""
-    return f"""
-        SELECT * FROM {events} WHERE event_id = ''
-        UNION ALL
-        SELECT DISTINCT ON (day, event_id) * FROM {events} WHERE event_id <> ''"""
+def deduplicated(connection, events):
+    connection.execute(f"CREATE TEMP TABLE sent_again AS {sql.sent_again(events)}")
+    return sql.deduplicated(events, [*COLUMNS, "day"])
 
 
 def ingest(job, clock):
@@ -68,7 +64,7 @@ def ingest(job, clock):
         table = "parsed"
         clock("parse")
     connection.execute(f"""
-        COPY (SELECT * FROM ({deduplicated(table)}) ORDER BY day, {ORDER}) TO '{out}.parts'
+        COPY (SELECT * FROM ({deduplicated(connection, table)}) ORDER BY day, {ORDER}) TO '{out}.parts'
         (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), WRITE_PARTITION_COLUMNS true)""")
     gather(out)
     clock("write")
@@ -193,7 +189,7 @@ def day(job, clock):
         table = f"(SELECT * FROM {table} UNION ALL BY NAME SELECT * FROM read_parquet('{sealed}', hive_partitioning = false))"
     fresh(job["events"])
     connection.execute(f"""
-        COPY (SELECT * FROM ({deduplicated(table)}) ORDER BY {ORDER}) TO '{sealed}.new' (FORMAT parquet, COMPRESSION zstd)""")
+        COPY (SELECT * FROM ({deduplicated(connection, table)}) ORDER BY {ORDER}) TO '{sealed}.new' (FORMAT parquet, COMPRESSION zstd)""")
     os.replace(f"{sealed}.new", sealed)
     rollups(job, clock, [job["day"]])
     clock("ingest")

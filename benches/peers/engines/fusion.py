@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import datafusion
 import pyarrow as pa
 
+import common
 import sql
 from common import fresh, inputs_of, main
 
@@ -49,15 +50,12 @@ def source(context, job):
         FROM logs"""
 
 
-COLUMNS = ["event_id", "ts", "user_id", "org_id", "app_id", "action", "duration_ms", "concurrent_id", "day"]
+COLUMNS = [*common.COLUMNS, "day"]
 
 
-def deduplicated(events):
-    """A first_value of each column by (day, event_id): what DISTINCT ON becomes here."""
-    return f"""
-        SELECT {', '.join(COLUMNS)} FROM ({events}) AS e WHERE event_id = ''
-        UNION ALL
-        SELECT DISTINCT ON (day, event_id) {', '.join(COLUMNS)} FROM ({events}) AS e WHERE event_id <> ''"""
+def deduplicated(context, events):
+    execute(context, f"CREATE TABLE sent_again AS {sql.sent_again(f'({events})')}")
+    return sql.deduplicated(f"({events})", COLUMNS)
 
 
 def ingest(job, clock):
@@ -70,7 +68,7 @@ def ingest(job, clock):
         events = "SELECT * FROM parsed"
         clock("parse")
     execute(context, f"""
-        COPY (SELECT * FROM ({deduplicated(events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
+        COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
         STORED AS PARQUET PARTITIONED BY (day)""")
     fresh(out)
     for folder in glob.glob(f"{out}.parts/day=*"):
@@ -169,13 +167,21 @@ class Fusion(sql.Dialect):
             SELECT entity, count(*) AS days_active FROM active WHERE day >= {self.d - 27} GROUP BY entity, id"""
 
 
+VIEW, COUNT = pa.string_view(), pa.int64()
+TABLES = {
+    "user_day": [("day", pa.date32()), ("org_id", VIEW), ("user_id", VIEW), ("events", COUNT), ("human_events", COUNT),
+                 ("usage_ms", COUNT)],
+    "org_app_day": [("day", pa.date32()), ("org_id", VIEW), ("app_id", VIEW), ("events", COUNT), ("human_events", COUNT),
+                    ("machine_events", COUNT), ("usage_ms", COUNT)],
+}
+
+
 def metrics(job, clock):
     context, out = connect(job), fresh(job["reports"])
-    for name in ("user_day", "org_app_day"):
-        context.register_parquet(f"{name}_files", f"{job['rollups']}/{name}/")
-        columns = "user_id, events, human_events, usage_ms" if name == "user_day" else \
-            "app_id, events, human_events, machine_events, usage_ms"
-        execute(context, f"CREATE TABLE {name} AS SELECT cast(day AS INTEGER) AS day, org_id, {columns} FROM {name}_files")
+    for name, columns in TABLES.items():
+        context.register_parquet(f"{name}_files", f"{job['rollups']}/{name}/", schema=pa.schema(columns))
+        others = ", ".join(column for column, _ in columns[1:])
+        execute(context, f"CREATE TABLE {name} AS SELECT cast(day AS INTEGER) AS day, {others} FROM {name}_files")
     for name in ("orgs", "users", "apps"):
         context.register_parquet(f"{name}_file", f"{job['dims']}/{name}.parquet")
         execute(context, f"CREATE TABLE {name} AS SELECT * FROM {name}_file")
@@ -194,7 +200,7 @@ def day(job, clock):
         context.register_parquet("sealed", sealed)
         columns = ", ".join(COLUMNS)
         events = f"SELECT {columns} FROM ({events}) AS n UNION ALL SELECT {columns} FROM sealed"
-    execute(context, f"COPY (SELECT * FROM ({deduplicated(events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
+    execute(context, f"COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
     os.replace(f"{sealed}.new.parquet", sealed)
     rollups(job, clock, [job["day"]])
     clock("ingest")

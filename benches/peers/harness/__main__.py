@@ -31,8 +31,7 @@ def arguments():
     parser.add_argument("--day-events", type=int, default=100_000, help="events of a day in the step `days`")
     parser.add_argument("--users", type=numbers, default=[100_000, 1_000_000, 5_000_000, 20_000_000],
                         help="distinct users in the step `users` (ours only)")
-    parser.add_argument("--users-of-org", type=float, default=16.7, help=argparse.SUPPRESS)
-    parser.add_argument("--users-days", type=int, default=10, help="days of the logs in the step `users`")
+    parser.add_argument("--users-days", type=int, default=3, help="days of the logs in the step `users`")
     parser.add_argument("--steps", type=lambda text: text.split(","), default=STEPS[:-1], help=f"of {', '.join(STEPS)}")
     parser.add_argument("--peers", type=lambda text: [p for p in text.split(",") if p], default=list(PEERS),
                         help="of " + ", ".join(PEERS))

@@ -1,9 +1,9 @@
 """orgpulse itself: its commands, timed."""
 
-import csv
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from .process import timed
@@ -80,7 +80,6 @@ exclude_actions = [{listed}]
 
     def metrics(self):
         """What the program knows."""
-        import subprocess
         listed = subprocess.run([self.binary, "--json", "metrics", "list"], capture_output=True, text=True, check=True)
         return [row["name"] for row in json.loads(listed.stdout)]
 

@@ -3,14 +3,15 @@
 import os
 import shutil
 import time
-from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import check, data
 from .ours import Ours, link
-from .process import Failed, Run, engine, timed
+from .process import Failed, engine
 
 PEERS = {"duckdb": "duck.py", "chdb": "click.py", "polars": "polar.py", "datafusion": "fusion.py"}
 LABELS = {"duckdb": "DuckDB", "chdb": "ClickHouse", "polars": "Polars", "datafusion": "DataFusion"}
@@ -245,7 +246,6 @@ class Bench:
         table = pq.read_table(source / "logs" / f"{day}.parquet").slice(0, 100)
         ids = [f"late-{number}" for number in range(len(table))]
         place = table.schema.get_field_index("event_id")
-        import pyarrow as pa
         table = table.set_column(place, table.schema.field(place), pa.array(ids, table.schema.field(place).type))
         pq.write_table(table, folder / "late.parquet")
         self.day(history, f"late events in {history}", base, folder, day, dims, day)
@@ -292,16 +292,16 @@ class Bench:
 
     def users(self, users):
         """Ours against distinct users, the events the same."""
-        # An organisation has about `users_of_org` people in the logs, whatever the number of events.
-        folder = self.work / "data" / f"users-{users}"
-        orgs = max(1, round(users / self.o.users_of_org))
-        source = data.make(self.o.binary, folder, "parquet", None, self.o.users_days, orgs)
+        count = "SELECT count(*), count(DISTINCT user_id) FROM read_parquet('{}/logs/2*.parquet')"
+        data_folder = self.work / "data"
+        small = data.make(self.o.binary, data_folder / "users-sample", "parquet", None, self.o.users_days, 2000)
+        people_of_org = duckdb.execute(count.format(small)).fetchone()[1] / 2000
+        source = data.make(self.o.binary, data_folder / f"users-{users}-{self.o.users_days}", "parquet", None,
+                           self.o.users_days, max(1, round(users / people_of_org)))
         store = self.ours("users", source)
         data.warm(source / "logs")
         ingested, ran = store.ingest(source / "logs"), store.run()
-        import duckdb
-        events, people = duckdb.execute(
-            f"SELECT count(*), count(DISTINCT user_id) FROM read_parquet('{source}/logs/2*.parquet')").fetchone()
+        events, people = duckdb.execute(count.format(source)).fetchone()
         for step, run in (("ingest Parquet", ingested), ("all metrics", ran)):
             self.growth.append({"axis": "users", "events": events, "users": people, "step": step,
                                 "seconds": round(run.seconds, 3), "peak_mb": round(run.peak_mb, 1)})
@@ -339,7 +339,6 @@ class Bench:
 
     def borrow(self, store, folder, table="events", days=None):
         """A table of our store in the layout of the peers, written by DuckDB, not timed."""
-        import duckdb
         folder.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect()
         connection.execute("SET timezone = 'UTC'")
