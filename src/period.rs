@@ -54,6 +54,17 @@ pub enum WeekStart {
     Sunday,
 }
 
+impl WeekStart {
+    /// The word in settings and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Sunday => "sunday",
+        }
+    }
+}
+
 /// The length of the periods that a report counts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grain {

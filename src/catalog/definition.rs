@@ -23,6 +23,15 @@ pub enum Kind {
     Frame(BTreeMap<String, String>),
 }
 
+/// A result that is computed month by month, by the date in its first column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Each {
+    /// How many days before its month a row may depend on.
+    pub looks_back: i32,
+    /// How many days after its month a row may depend on.
+    pub looks_ahead: i32,
+}
+
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -122,6 +131,9 @@ struct Definition {
     reads: Vec<Spanned<String>>,
     key: Spanned<Vec<Spanned<String>>>,
     from: Option<Spanned<String>>,
+    each: Option<Spanned<String>>,
+    looks_back: Option<Spanned<u16>>,
+    looks_ahead: Option<Spanned<u16>>,
     job: Option<Spanned<BTreeMap<String, String>>>,
     #[serde(rename = "column")]
     columns: Vec<ColumnDefinition>,
@@ -176,6 +188,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let columns = source.columns(&definition.columns)?;
     let key = source.key(&definition.key, &columns)?;
     let from = source.from(definition.from.as_ref(), &columns)?;
+    let each = source.each(&definition, &columns, &key)?;
     let reads = source.reads(&definition.reads)?;
     let sql = folder.text("query.sql")?;
     let digest = digest(&text, sql.as_ref().map(|(sql, _)| sql.as_str()));
@@ -190,6 +203,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
         reads,
         key,
         from,
+        each,
         columns,
         cases: Vec::new(),
         digest,
@@ -304,6 +318,27 @@ impl Source<'_> {
             return Err(self.refuse(&from.span(), &message));
         }
         Ok(Some(name.clone()))
+    }
+
+    fn each(&self, definition: &Definition, columns: &[Column], key: &[String]) -> Result<Option<Each>> {
+        let windows = [("looks_back", &definition.looks_back), ("looks_ahead", &definition.looks_ahead)];
+        let Some(each) = &definition.each else {
+            if let Some((name, window)) = windows.iter().find_map(|(name, window)| Some((name, window.as_ref()?))) {
+                return Err(self.refuse(&window.span(), &format!("`{name}` is for a query with each=`month`")));
+            }
+            return Ok(None);
+        };
+        if each.get_ref() != "month" {
+            let message = format!("each=`{}` is not known; results are kept by `month`", each.get_ref());
+            return Err(self.refuse(&each.span(), &message));
+        }
+        let first = columns.first().filter(|first| key.first() == Some(&first.name));
+        if first.is_none_or(|first| first.kind != ColumnType::Date || first.optional) {
+            let message = "each=`month` needs a date that is never empty as the first column and first in the key";
+            return Err(self.refuse(&each.span(), message));
+        }
+        let days = |window: &Option<Spanned<u16>>| window.as_ref().map_or(0, |days| i32::from(*days.get_ref()));
+        Ok(Some(Each { looks_back: days(&definition.looks_back), looks_ahead: days(&definition.looks_ahead) }))
     }
 
     fn reads(&self, reads: &[Spanned<String>]) -> Result<Vec<String>> {

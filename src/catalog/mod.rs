@@ -8,7 +8,7 @@ mod folders;
 mod tables;
 
 pub use case::{Case, Part};
-pub use definition::{Checks, Column, ColumnType, Kind};
+pub use definition::{Checks, Column, ColumnType, Each, Kind};
 pub use dictionary::docs;
 pub use folders::Origin;
 pub use tables::{PREPARED, tables_of};
@@ -22,6 +22,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::frames;
 use folders::Folder;
 
 /// What a query is for: the folder under `queries/` that it stands in.
@@ -56,6 +57,8 @@ pub struct Query {
     pub key: Vec<String>,
     /// The date column by which a report leaves out rows before the day it was asked for; `None` = it shows all rows.
     pub from: Option<String>,
+    /// Set if the result is computed and kept month by month.
+    pub each: Option<Each>,
     /// The columns of the result, in order.
     pub columns: Vec<Column>,
     /// Its examples, by name.
@@ -92,6 +95,21 @@ impl Query {
     pub fn schema(&self) -> SchemaRef {
         let field = |c: &Column| Field::new(&c.name, c.kind.data_type(), c.optional);
         Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// The hash of its definition, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The names of the parameters that it depends on.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeSet<String> {
+        match &self.kind {
+            Kind::Sql(text) => tables::parameters_of(text),
+            Kind::Frame(job) => frames::parameters(job).iter().map(|&name| name.to_owned()).collect(),
+        }
     }
 
     /// The SQL text, if it is computed by SQL.

@@ -74,6 +74,13 @@ pub fn tables_of(sql: &str) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
+/// The names that stand after a `$` in a SQL text, also in a comment: one too many does no harm.
+pub(super) fn parameters_of(sql: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = |text: &str| text.split(|c| !is_name(c)).next().unwrap_or_default().to_owned();
+    sql.split('$').skip(1).map(name).filter(|name| !name.is_empty()).collect()
+}
+
 // `FROM unnest(x)` looks like a table to the resolver; its argument list tells it apart.
 #[derive(Default)]
 struct TableFunctions {
@@ -124,6 +131,12 @@ mod tests {
         check_reads("select * from generate_series(1, 3)", &[]);
         check_reads("select * from a, unnest([1, 2]) as t(n)", &["a"]);
         check_reads("select * from range(1, 3), range", &["range"]);
+    }
+
+    #[test]
+    fn parameters_are_found() {
+        let names = parameters_of("select $as_of - 27, '$', x$1 -- $first_day\nfrom a where day >= $as_of");
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["1", "as_of", "first_day"]);
     }
 
     fn check_refused(sql: &str, expected: &str) {

@@ -13,7 +13,6 @@ pub use functions::{RATE, SECONDS};
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -67,14 +66,6 @@ impl Engine {
         self.context.deregister_table(name.clone()).map_err(failure)?;
         self.context.register_table(name, Arc::new(provider) as Arc<dyn TableProvider>).map_err(failure)?;
         Ok(())
-    }
-
-    /// The files of a registered table that hold rows, in the order of its list. `Error::Definition` if there is none of
-    /// that name.
-    pub async fn files(&self, table: &str) -> Result<Vec<PathBuf>> {
-        let provider = self.context.table_provider(TableReference::bare(table)).await.map_err(query::definition)?;
-        let table = provider.downcast_ref::<Table>();
-        Ok(table.map(Table::paths).unwrap_or_default())
     }
 
     /// The names and types of a query's columns, all nullable. `Error::Definition` if it cannot be planned, is no query,

@@ -104,11 +104,6 @@ impl Table {
         }
     }
 
-    /// The files that hold rows, in order.
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|file| self.root.join(&file.data.path)).collect()
-    }
-
     fn is_about_days(&self, filter: &Expr) -> bool {
         self.by_day && expr_applicable_for_cols(&[DAY], filter)
     }

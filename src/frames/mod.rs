@@ -114,6 +114,25 @@ pub fn schema(job: &BTreeMap<String, String>) -> Result<SchemaRef> {
     Job::read(job).map(Job::schema)
 }
 
+/// The settings that a job's result depends on, by the names that they have as parameters of SQL.
+#[must_use]
+pub fn parameters(job: &BTreeMap<String, String>) -> &'static [&'static str] {
+    match Job::read(job) {
+        Ok(Job::DeepWindow) => &[
+            "first_day",
+            "as_of",
+            "production_days",
+            "systems",
+            "store_days",
+            "process_days",
+            "flow_days",
+            "decide_days",
+        ],
+        Ok(Job::Stickiness | Job::TrailingActivity) => &["first_day", "as_of"],
+        Ok(Job::GrowthAccounting | Job::Retention { .. }) | Err(_) => &["first_day", "as_of", "week_start"],
+    }
+}
+
 /// The calendars of an entity under its name.
 type Named = (&'static str, Arc<Calendars>);
 

@@ -1,16 +1,24 @@
 //! Computing queries one after the other: each is planned, run, checked against what it says of itself, and kept as a
-//! Parquet table that the next ones can read. It does not know what any of them counts.
+//! Parquet table that the next ones, and later runs, can read. It does not know what any of them counts.
 
+mod kept;
+mod pieces;
 mod rows;
 mod shape;
+mod source;
 
-use std::fs;
+pub use kept::Keep;
+pub use source::Source;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -18,8 +26,32 @@ use crate::catalog::{Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
 use crate::frames::{Frame, Inputs, Jobs};
-use crate::store::{TableFiles, write_files};
+use crate::period::format_day;
+use crate::store::{DataFile, TableFiles, write_files};
+use kept::{Ingredients, Kept, KeptFile};
+use pieces::{Dealer, Piece, joined, pieces};
 use rows::Checked;
+use source::hash;
+
+/// The parameter whose value is the last day that a query may see.
+const AS_OF: &str = "as_of";
+
+/// What queries are computed from.
+#[derive(Debug)]
+pub struct Ground {
+    /// The tables that are there before any query, by name; results join them.
+    pub sources: BTreeMap<String, Source>,
+    /// The values of `$name`.
+    pub parameters: Parameters,
+    /// What every query depends on, by name: settings of the engine's functions, the version of this program.
+    pub always: BTreeMap<String, String>,
+    /// The observed range; `None` if no day was observed: then every result is empty and nothing runs.
+    pub frame: Option<Frame>,
+    /// The data frame jobs, and what they share.
+    pub jobs: Arc<Jobs>,
+    /// Where results are kept.
+    pub keep: Keep,
+}
 
 /// The table that a query gave.
 #[derive(Debug, Clone)]
@@ -30,55 +62,191 @@ pub struct Computed {
     pub table: TableFiles,
     /// Its number of rows.
     pub rows: u64,
+    /// What was done for it.
+    pub pieces: Vec<PieceReport>,
 }
 
-/// Computes queries in the order given (see `Catalog::order`) and registers each result in the engine under its name.
-/// `frame` is `None` if no day was observed: then every result is empty and nothing runs.
-/// Results are written under `work_folder`, a folder for each query.
+/// A part of a result, and why it was computed.
+#[derive(Debug, Clone, Serialize)]
+pub struct PieceReport {
+    /// The month, as the ISO date of its first day; `None` = the whole result.
+    pub month: Option<String>,
+    /// What it was made from and is not as it was; empty if it was taken as it is kept.
+    pub stale: Vec<String>,
+}
+
+/// Computes queries in the order given (see `Catalog::order`), or takes what is kept of them, and registers each result
+/// in the engine under its name.
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
-pub async fn compute(
-    engine: &Engine,
-    order: &[&Query],
-    parameters: &Parameters,
-    frame: Option<Frame>,
-    work_folder: &Path,
-) -> Result<Vec<Computed>> {
-    let (jobs, mut results) = (Arc::new(Jobs::default()), Vec::with_capacity(order.len()));
+pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
+    let mut results = Vec::with_capacity(order.len());
     for query in order {
-        results.push(compute_one(engine, &jobs, query, parameters, frame, work_folder).await?);
+        let place = || format!("{}/{}", query.group.folder(), query.name);
+        let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place()))?;
+        ground.sources.insert(query.name.clone(), source);
+        results.push(computed);
+    }
+    for source in ground.sources.values() {
+        engine.register(&source.table)?;
     }
     Ok(results)
 }
 
-/// Computes one query whose inputs are registered already; see [`compute`].
-pub async fn compute_one(
-    engine: &Engine,
-    jobs: &Arc<Jobs>,
-    query: &Query,
-    parameters: &Parameters,
-    frame: Option<Frame>,
-    work_folder: &Path,
-) -> Result<Computed> {
-    let place = || format!("{}/{}", query.group.folder(), query.name);
-    let batches = match (frame, &query.kind) {
-        (None, _) => Batches::Gathered(Vec::new()),
-        (Some(_), Kind::Sql(sql)) => {
-            let planned = engine.plan(sql, parameters).await.map_err(|e| e.within(place()))?;
-            shape::compare(query, &planned)?;
-            Batches::Stream(engine.stream(sql, parameters).await.map_err(|e| e.within(place()))?)
+/// What [`compute`] would do, as far as it can be told without computing: a result that depends on a stale one is stale,
+/// even if the other should turn out as it was.
+pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Vec<PieceReport>)>> {
+    let mut reports = Vec::with_capacity(order.len());
+    for query in order {
+        let Some(frame) = ground.frame else { break };
+        let kept = ground.keep.of(&query.name);
+        let (mut reused, mut unknown) = (Vec::new(), Vec::new());
+        let mut pieces_of_query = Vec::new();
+        for piece in pieces(query, frame) {
+            let wanted = wanted(query, &piece, ground)?;
+            let found = ground.keep.find(&query.name, &kept, &wanted);
+            pieces_of_query.push(report(&wanted, found.is_some(), &kept));
+            match found {
+                Some(found) => reused.push(found.clone()),
+                None => unknown.push(piece.rows),
+            }
         }
-        (Some(frame), Kind::Frame(job)) => {
-            let inputs = files(engine, query).await.map_err(|e| e.within(place()))?;
-            let (jobs, job) = (Arc::clone(jobs), job.clone());
-            let batch = blocking(move || jobs.run(&job, &inputs, frame)).await.map_err(|e| e.within(place()))?;
+        let mut source = as_source(query, &ground.keep, &reused);
+        for days in unknown {
+            source.add_unknown(days);
+        }
+        ground.sources.insert(query.name.clone(), source);
+        reports.push((query.name.clone(), pieces_of_query));
+    }
+    Ok(reports)
+}
+
+async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
+    let Some(frame) = ground.frame else {
+        let source = as_source(query, &ground.keep, &[]);
+        let table = source.table.clone();
+        return Ok((Computed { name: query.name.clone(), table, rows: 0, pieces: Vec::new() }, source));
+    };
+    let kept = ground.keep.of(&query.name);
+    let pieces = pieces(query, frame);
+    let mut slots = Vec::with_capacity(pieces.len());
+    let mut reports = Vec::with_capacity(pieces.len());
+    for piece in &pieces {
+        let wanted = wanted(query, piece, ground)?;
+        let found = ground.keep.find(&query.name, &kept, &wanted).cloned();
+        reports.push(report(&wanted, found.is_some(), &kept));
+        slots.push((wanted, found));
+    }
+    let mut results = Vec::with_capacity(pieces.len());
+    let mut place = 0;
+    while place < slots.len() {
+        if let Some(found) = slots[place].1.take() {
+            results.push(found);
+            place += 1;
+            continue;
+        }
+        // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
+        let stale = slots[place..].iter().take_while(|(_, found)| found.is_none()).count();
+        let span = place..place + stale;
+        let files = run(engine, query, ground, &pieces[span.clone()]).await?;
+        results.extend(slots[span].iter().zip(files).map(|((wanted, _), file)| Kept { file, ..wanted.clone() }));
+        place += stale;
+    }
+    ground.keep.remember(&query.name, results.clone())?;
+    let source = as_source(query, &ground.keep, &results);
+    let table = source.table.clone();
+    Ok((Computed { name: query.name.clone(), rows: table.rows(), table, pieces: reports }, source))
+}
+
+/// Everything that a piece of a result is made from.
+fn wanted(query: &Query, piece: &Piece, ground: &Ground) -> Result<Kept> {
+    let mut ingredients = Ingredients::new();
+    for (name, value) in &ground.always {
+        ingredients.insert(name.clone(), value.clone());
+    }
+    ingredients.insert("its definition".to_owned(), query.digest());
+    let parameters = bound(piece, &ground.parameters);
+    for name in query.parameters() {
+        let value = parameters.get(&name).map_or_else(String::new, ToString::to_string);
+        ingredients.insert(format!("${name}"), value);
+    }
+    for name in &query.reads {
+        let source = ground.sources.get(name).ok_or_else(|| {
+            Error::Internal(format!("`{}` reads `{name}`, which is neither there nor computed before", query.name))
+        })?;
+        ingredients.extend(source.ingredients(piece.sees));
+    }
+    Ok(Kept { month: piece.month.map(format_day), ingredients, file: None })
+}
+
+// The values of the parameters for a piece: it may see no day after its window.
+fn bound(piece: &Piece, parameters: &Parameters) -> Parameters {
+    let mut parameters = parameters.clone();
+    if let Some(ScalarValue::Date32(Some(day))) = parameters.get_mut(AS_OF) {
+        *day = piece.sees.1.min(*day);
+    }
+    parameters
+}
+
+fn report(wanted: &Kept, is_kept: bool, kept: &[Kept]) -> PieceReport {
+    let before = kept.iter().find(|kept| kept.month == wanted.month);
+    let stale = match before {
+        _ if is_kept => Vec::new(),
+        None => vec!["it was never computed".to_owned()],
+        Some(before) => {
+            let names: BTreeSet<&String> = wanted.ingredients.keys().chain(before.ingredients.keys()).collect();
+            let differs = |name: &&String| wanted.ingredients.get(*name) != before.ingredients.get(*name);
+            let mut changed: Vec<String> = names.into_iter().filter(differs).cloned().collect();
+            if changed.is_empty() {
+                changed.push("its file is gone".to_owned());
+            }
+            changed
+        }
+    };
+    PieceReport { month: wanted.month.clone(), stale }
+}
+
+fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
+    let files = results.iter().filter_map(|result| result.file.as_ref());
+    let table = TableFiles {
+        name: query.name.clone(),
+        root: keep.folder(&query.name),
+        schema: query.schema(),
+        by_day: false,
+        sort_key: query.key.clone(),
+        version: None,
+        files: files.clone().map(KeptFile::data_file).collect(),
+    };
+    Source::known(table, files.map(|file| file.content.clone()).collect())
+}
+
+// Computes neighbouring pieces and writes a file for each that has rows.
+async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
+    let Some(span) = joined(pieces) else { return Ok(Vec::new()) };
+    let inputs =
+        query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
+    let inputs: BTreeMap<String, TableFiles> = inputs.collect();
+    for table in inputs.values() {
+        engine.register(table)?;
+    }
+    let parameters = bound(&span, &ground.parameters);
+    let batches = match (&query.kind, ground.frame) {
+        (Kind::Frame(job), Some(frame)) => {
+            let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
+            let files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
+            let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
+            let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
             shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(vec![batch])
         }
+        (Kind::Sql(sql), Some(_)) => {
+            let planned = engine.plan(sql, &parameters).await?;
+            shape::compare(query, &planned)?;
+            Batches::Stream(engine.stream(sql, &parameters).await?)
+        }
+        (_, None) => Batches::Gathered(Vec::new()),
     };
-    let computed = write(query, batches, work_folder).await.map_err(|e| e.within(place()))?;
-    engine.register(&computed.table).map_err(|e| e.within(place()))?;
-    Ok(computed)
+    write(query, batches, &ground.keep.folder(&query.name), pieces).await
 }
 
 enum Batches {
@@ -86,46 +254,36 @@ enum Batches {
     Gathered(Vec<RecordBatch>),
 }
 
-async fn files(engine: &Engine, query: &Query) -> Result<Inputs> {
-    let mut inputs = Inputs::new();
-    for name in &query.reads {
-        inputs.insert(name.clone(), engine.files(name).await?);
-    }
-    Ok(inputs)
+async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
+    std::fs::create_dir_all(root).map_err(|e| Error::path("create folder", root, e))?;
+    let (root, schema, key, runtime) = (root.to_owned(), query.schema(), query.key.clone(), Handle::current());
+    let mut checked = Checked::new(query)?;
+    let pieces = pieces.to_vec();
+    // The writer pulls: a batch is computed when the one before it is on disk.
+    blocking(move || {
+        let next: Box<dyn Iterator<Item = Result<RecordBatch>>> = match batches {
+            Batches::Gathered(batches) => Box::new(batches.into_iter().map(Ok)),
+            Batches::Stream(mut stream) => Box::new(std::iter::from_fn(move || {
+                let batch = runtime.block_on(stream.next())?;
+                Some(batch.map_err(failure))
+            })),
+        };
+        let sort_key: Vec<&str> = key.iter().map(String::as_str).collect();
+        let mut dealer = Dealer::new(next.map(|batch| checked.check(&batch?)));
+        let mut files = Vec::with_capacity(pieces.len());
+        for piece in &pieces {
+            let rows = std::iter::from_fn(|| dealer.next_of(piece));
+            let file = write_files(&root, None, &schema, &sort_key, rows)?;
+            files.push(file.map(|file| keep_file(&root, file)).transpose()?);
+        }
+        Ok(files)
+    })
+    .await
 }
 
-async fn write(query: &Query, batches: Batches, work_folder: &Path) -> Result<Computed> {
-    let root = work_folder.join(&query.name);
-    fs::create_dir_all(&root).map_err(|e| Error::path("create folder", &root, e))?;
-    let (schema, key) = (query.schema(), query.key.clone());
-    let mut checked = Checked::new(query)?;
-    let file = {
-        let (root, schema, key, runtime) = (root.clone(), schema.clone(), key.clone(), Handle::current());
-        // The writer pulls: a batch is computed when the one before it is on disk.
-        blocking(move || {
-            let next: Box<dyn Iterator<Item = Result<RecordBatch>>> = match batches {
-                Batches::Gathered(batches) => Box::new(batches.into_iter().map(Ok)),
-                Batches::Stream(mut stream) => Box::new(std::iter::from_fn(move || {
-                    let batch = runtime.block_on(stream.next())?;
-                    Some(batch.map_err(failure))
-                })),
-            };
-            let sort_key: Vec<&str> = key.iter().map(String::as_str).collect();
-            write_files(&root, None, &schema, &sort_key, next.map(|batch| checked.check(&batch?)))
-        })
-        .await?
-    };
-    let rows = file.as_ref().map_or(0, |file| file.rows);
-    let table = TableFiles {
-        name: query.name.clone(),
-        root,
-        schema,
-        by_day: false,
-        sort_key: key,
-        version: None,
-        files: file.into_iter().collect(),
-    };
-    Ok(Computed { name: query.name.clone(), table, rows })
+fn keep_file(root: &Path, file: DataFile) -> Result<KeptFile> {
+    let content = hash(&root.join(&file.path))?;
+    Ok(KeptFile { path: file.path, bytes: file.bytes, rows: file.rows, stats: file.stats, content })
 }
 
 // Disk and data frames would hold up the threads that async work shares.

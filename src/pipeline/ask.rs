@@ -16,7 +16,7 @@ pub async fn ask(
     catalog: &Catalog,
     sql: &str,
 ) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    let ground = super::run::lay_ground(settings, engine, None).await?;
+    let mut ground = super::run::lay_ground(settings, engine, &super::RunOrder::default()).await?;
     let named = catalog::tables_of(sql)?;
     let wanted: Vec<&str> = named
         .iter()
@@ -25,8 +25,8 @@ pub async fn ask(
         .map(|query| query.name.as_str())
         .collect();
     let queries = catalog.order(&wanted)?;
-    metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
-    let schema = engine.plan(sql, &ground.parameters).await?;
-    let batches = engine.collect(sql, &ground.parameters).await?;
+    metrics::compute(engine, &queries, &mut ground.metrics).await?;
+    let schema = engine.plan(sql, &ground.metrics.parameters).await?;
+    let batches = engine.collect(sql, &ground.metrics.parameters).await?;
     Ok((schema, batches))
 }

@@ -8,7 +8,7 @@ mod status;
 
 pub use ask::ask;
 pub use ingest::{IngestReport, Total, ingest};
-pub use run::{Computation, Plan, RunOrder, RunReport, compute, plan, run};
+pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 
 use crate::dimensions;

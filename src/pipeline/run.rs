@@ -1,6 +1,8 @@
 //! From the store to reports: decide the observed range, compute the metrics, publish.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -15,7 +17,7 @@ use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::frames::Frame;
-use crate::metrics::{self, Computed};
+use crate::metrics::{self, Computed, Keep, PieceReport, Source};
 use crate::period::{Day, format_day, local_day};
 use crate::report::{self, Head, Page};
 use crate::settings::Settings;
@@ -30,6 +32,8 @@ pub struct RunOrder {
     pub from: Option<Day>,
     /// The metrics to compute; empty = all.
     pub only: Vec<String>,
+    /// Compute everything, also what is kept from earlier runs.
+    pub recompute: bool,
 }
 
 /// The metrics, computed and lying in a work folder.
@@ -41,10 +45,12 @@ pub struct Computation {
     pub head: Head,
     /// The days that were looked at.
     pub range: ObservedRange,
+    /// What was computed and why, states among it, in the order of computing.
+    pub queries: Vec<QueryReport>,
     /// What else was done, in sentences.
     pub notes: Vec<String>,
-    // The files of `metrics` live as long as this.
-    _work: TempDir,
+    // What `metrics` lie in lives as long as this.
+    keep: Keep,
 }
 
 /// What a run did, for a person or as JSON.
@@ -56,25 +62,38 @@ pub struct RunReport {
     pub observed: Option<(String, String)>,
     /// Each report and its number of rows.
     pub files: Vec<(String, u64)>,
+    /// What was computed and why, states among it, in the order of computing.
+    pub queries: Vec<QueryReport>,
     /// What else was done, in sentences.
     pub notes: Vec<String>,
+}
+
+/// What a query was computed for.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueryReport {
+    /// The query's name.
+    pub name: String,
+    /// Its months, or the whole of it.
+    pub pieces: Vec<PieceReport>,
 }
 
 /// Computes metrics from the store and publishes them under the reports folder.
 pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<RunReport> {
     let computation = compute(settings, engine, catalog, order).await?;
     let name = report_day(order, computation.range);
-    let order = report_order(catalog, order, &computation)?;
-    let published = report::publish(&settings.reports.path, &name, &order)?;
+    let published = report::publish(&settings.reports.path, &name, &report_order(catalog, order, &computation)?)?;
     // What a report shows may be less than what was computed: `from` leaves rows out.
     let rows_of =
         |name: &String| published.manifest.files.get(&format!("{name}.csv")).map(|file| (name.clone(), file.rows));
-    Ok(RunReport {
+    let report = RunReport {
         folder: published.folder.clone(),
         observed: computation.range.map(|(first, last)| (format_day(first), format_day(last))),
         files: computation.metrics.iter().filter_map(|metric| rows_of(&metric.name)).collect(),
+        queries: computation.queries,
         notes: computation.notes,
-    })
+    };
+    computation.keep.clear(&catalog.queries().map(|query| query.name.as_str()).collect())?;
+    Ok(report)
 }
 
 /// What a run would do.
@@ -82,8 +101,9 @@ pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order:
 pub struct Plan {
     /// The first and last observed day; none without any event.
     pub observed: Option<(String, String)>,
-    /// The queries in the order in which they are computed, states among them.
-    pub queries: Vec<String>,
+    /// The queries in the order in which they are computed, states among them, and what of them would be computed. A
+    /// result that depends on another that would be computed is among it, even if that should turn out as it was.
+    pub queries: Vec<QueryReport>,
     /// Those of them that become reports.
     pub reports: Vec<String>,
     /// The folder that the reports go to.
@@ -93,10 +113,11 @@ pub struct Plan {
 /// Says what a run would do, and computes nothing.
 pub async fn plan(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Plan> {
     let (queries, wanted) = chosen(catalog, &order.only)?;
-    let ground = lay_ground(settings, engine, order.as_of).await?;
+    let mut ground = lay_ground(settings, engine, order).await?;
+    let forecast = metrics::forecast(&queries, &mut ground.metrics)?;
     Ok(Plan {
         observed: ground.range.map(|(first, last)| (format_day(first), format_day(last))),
-        queries: queries.iter().map(|query| query.name.clone()).collect(),
+        queries: forecast.into_iter().map(|(name, pieces)| QueryReport { name, pieces }).collect(),
         reports: wanted.into_iter().map(str::to_owned).collect(),
         folder: settings.reports.path.join(report_day(order, ground.range)),
     })
@@ -124,44 +145,55 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
 /// Computes metrics from the present state of the store.
 pub async fn compute(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Computation> {
     let (queries, wanted) = chosen(catalog, &order.only)?;
-    let ground = lay_ground(settings, engine, order.as_of).await?;
-    let computed = metrics::compute(engine, &queries, &ground.parameters, ground.frame, ground.work.path()).await?;
+    let mut ground = lay_ground(settings, engine, order).await?;
+    let computed = metrics::compute(engine, &queries, &mut ground.metrics).await?;
     let head = Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
+    let report = |c: &Computed| QueryReport { name: c.name.clone(), pieces: c.pieces.clone() };
+    let reports = computed.iter().map(report).collect();
     let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
-    Ok(Computation { metrics, head, range: ground.range, notes: ground.notes, _work: ground.work })
+    let keep = ground.metrics.keep;
+    Ok(Computation { metrics, head, range: ground.range, queries: reports, notes: ground.notes, keep })
 }
 
 /// What queries stand on: the tables are registered in the engine, and this is the rest.
 pub(super) struct Ground {
     pub(super) snapshot: Snapshot,
     pub(super) range: ObservedRange,
-    pub(super) parameters: Parameters,
-    pub(super) frame: Option<Frame>,
+    pub(super) metrics: metrics::Ground,
     pub(super) notes: Vec<String>,
-    pub(super) work: TempDir,
+    // The dimension tables lie here.
+    _work: TempDir,
 }
 
 /// Pins the store, registers its tables and the dimensions, and binds the parameters.
-pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, as_of: Option<Day>) -> Result<Ground> {
+pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &RunOrder) -> Result<Ground> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
     let (snapshot, note) = current(settings, &store).await?;
     for table in snapshot.tables.values() {
         engine.register(table)?;
     }
-    let range = observed_range(settings, engine, &snapshot, as_of).await?;
+    let range = observed_range(settings, engine, &snapshot, order.as_of).await?;
     let work = store.work_folder()?;
     let (tables, left_out) = dimensions::write_tables(settings, range, work.path())?;
-    for table in &tables {
-        engine.register(table)?;
+    let mut sources = BTreeMap::new();
+    for table in snapshot.tables.values() {
+        sources.insert(table.name.clone(), Source::stored(table.clone()));
+    }
+    for table in tables {
+        engine.register(&table)?;
+        sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let frame = range.map(|(first_day, as_of)| Frame {
-        first_day,
-        as_of,
-        week_start: settings.report.week_start,
-        levels: (&settings.deep).into(),
-    });
-    Ok(Ground { snapshot, range, parameters: parameters(settings, range), frame, notes, work })
+    let (week_start, levels) = (settings.report.week_start, (&settings.deep).into());
+    let metrics = metrics::Ground {
+        sources,
+        parameters: parameters(settings, range),
+        always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels }),
+        jobs: Arc::default(),
+        keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
+    };
+    Ok(Ground { snapshot, range, metrics, notes, _work: work })
 }
 
 // A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.
@@ -238,6 +270,8 @@ fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
             ("process_days", integer(deep.process_days.into())),
             ("flow_days", integer(deep.flow_days.into())),
             ("decide_days", integer(deep.decide_days.into())),
+            ("week_start", ScalarValue::Utf8(Some(settings.report.week_start.name().to_owned()))),
+            ("time_zone", ScalarValue::Utf8(Some(settings.report.time_zone.name().to_owned()))),
             ("has_orgs", flag(&settings.dimensions.orgs)),
             ("has_users", flag(&settings.dimensions.users)),
             ("has_apps", flag(&settings.dimensions.apps)),

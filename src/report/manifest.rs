@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::{Column, Query};
 use crate::error::{Error, Result};
-use crate::period::{Day, WeekStart, format_day, parse_day};
+use crate::period::{Day, format_day, parse_day};
 use crate::settings::{DimensionSettings, Settings};
 use crate::store::Snapshot;
 
@@ -102,10 +102,7 @@ impl Head {
             first_day: range.map(|(first, _)| first),
             from,
             time_zone: settings.report.time_zone.name().to_owned(),
-            week_start: match settings.report.week_start {
-                WeekStart::Monday => "monday".to_owned(),
-                WeekStart::Sunday => "sunday".to_owned(),
-            },
+            week_start: settings.report.week_start.name().to_owned(),
             settings: settings.numbers_hash(),
             definitions,
             dimensions: checksums(&settings.dimensions)?,

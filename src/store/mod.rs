@@ -13,6 +13,7 @@ pub use commit::{BatchFiles, RollupFiles, Stale};
 pub use files::{DataFile, TableFiles, write_files};
 pub use snapshot::Snapshot;
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
+pub use stats::day_bounds;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ use self::layout::Session;
 use self::log::Log;
 use crate::error::{Error, Result};
 use crate::event::Table;
+
+const KEPT: &str = "_kept";
 
 /// An opened store. Cheap to clone is not promised; pass it by reference.
 #[derive(Debug)]
@@ -77,6 +80,14 @@ impl Store {
     pub fn work_folder(&self) -> Result<tempfile::TempDir> {
         let session = self.session_folder()?;
         tempfile::tempdir_in(&session).map_err(|error| Error::path("create a folder in", &session, error))
+    }
+
+    /// The folder for results that are kept from one run to the next. Nothing in it is part of the store: it may be
+    /// removed at any time, and is then computed again.
+    pub fn kept_folder(&self) -> Result<PathBuf> {
+        let folder = self.root.join(KEPT);
+        files::create_folder(&folder)?;
+        Ok(folder)
     }
 
     /// Waits until no other process writes. Clears what killed processes left in the work folders. What is committed

@@ -6,7 +6,7 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value, json};
 
-use crate::period::format_day;
+use crate::period::{Day, format_day, parse_day};
 
 /// The statistics of all columns as the JSON of a Delta `add`. A bound that is not exact is left out, because a
 /// shortened text is no upper bound. Columns of types that Delta has no bounds for only get their null count.
@@ -33,6 +33,15 @@ pub(super) fn integer_bounds(stats: &str, column: &str) -> Option<(i64, i64)> {
     let stats: Value = serde_json::from_str(stats).ok()?;
     let bound = |side: &str| stats.get(side)?.get(column)?.as_i64();
     Some((bound("minValues")?, bound("maxValues")?))
+}
+
+/// The first and last day of a date column that is never null, from the JSON of a Delta `add`.
+#[must_use]
+pub fn day_bounds(stats: &str, column: &str) -> Option<(Day, Day)> {
+    let stats: Value = serde_json::from_str(stats).ok()?;
+    let bound = |side: &str| parse_day(stats.get(side)?.get(column)?.as_str()?);
+    let has_nulls = stats.get("nullCount")?.get(column)?.as_u64()? > 0;
+    if has_nulls { None } else { Some((bound("minValues")?, bound("maxValues")?)) }
 }
 
 // The least and the greatest value of a row group, where they are known exactly.

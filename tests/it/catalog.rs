@@ -1,5 +1,6 @@
 //! Queries from folders, computed by an engine: what comes out, and what is refused.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use orgpulse::dimensions;
 use orgpulse::engine::{Engine, Parameters};
 use orgpulse::error::Result;
 use orgpulse::frames::{Frame, Levels};
-use orgpulse::metrics::{self, Computed};
+use orgpulse::metrics::{self, Computed, Ground, Keep, Source};
 use orgpulse::period::WeekStart;
 use orgpulse::settings::EngineSettings;
 use orgpulse::store::{TableFiles, write_files};
@@ -88,10 +89,20 @@ fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let engine = Engine::start(&EngineSettings::default()).await?;
-        engine.register(&orgs(work.path()))?;
         let parameters = Parameters::from([("min_orgs".to_owned(), ScalarValue::Int64(Some(2)))]);
         let order = catalog.order(wanted)?;
-        let computed = metrics::compute(&engine, &order, &parameters, frame, work.path()).await?;
+        let keep = Keep::open(work.path(), true)?;
+        let orgs = Source::hashed(orgs(work.path()))?;
+        let sources = BTreeMap::from([("orgs".to_owned(), orgs)]);
+        let mut ground = Ground {
+            sources,
+            parameters: parameters.clone(),
+            always: BTreeMap::new(),
+            frame,
+            jobs: Arc::default(),
+            keep,
+        };
+        let computed = metrics::compute(&engine, &order, &mut ground).await?;
         let answer = engine.collect(ask, &parameters).await?;
         Ok((computed, answer))
     })

@@ -1,7 +1,7 @@
 WITH active AS (
     SELECT 'user' AS entity, user_id AS id, day
     FROM user_day
-    WHERE human_events > 0 AND day <= $as_of
+    WHERE human_events > 0
     UNION ALL
     SELECT 'org' AS entity, org_id AS id, day
     FROM org_day

@@ -9,7 +9,7 @@ WITH org_app AS (
     LEFT JOIN apps AS app
         ON used.app_id = app.app_id AND used.day >= app.valid_from AND used.day <= app.valid_until
     LEFT JOIN excluded_categories AS excluded ON app.category = excluded.category
-    WHERE used.org_id <> '' AND used.human_events + used.machine_events > 0 AND used.day <= $as_of
+    WHERE used.org_id <> '' AND used.human_events + used.machine_events > 0
 )
 
 SELECT

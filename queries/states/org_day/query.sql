@@ -6,7 +6,7 @@ WITH app AS (
         count(*) FILTER (WHERE usage_ms >= $app_min_usage_ms) AS apps_over_threshold,
         sum(usage_ms) AS usage_ms
     FROM org_app_day
-    WHERE org_id <> '' AND human_events > 0 AND day <= $as_of
+    WHERE org_id <> '' AND human_events > 0
     GROUP BY day, org_id
 ),
 
@@ -16,7 +16,7 @@ seat AS (
         org_id,
         count(*) AS users
     FROM user_day
-    WHERE org_id <> '' AND human_events > 0 AND day <= $as_of
+    WHERE org_id <> '' AND human_events > 0
     GROUP BY day, org_id
 )
 
