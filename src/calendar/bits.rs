@@ -44,8 +44,8 @@ impl Bits<'_> {
 
     /// The greatest number of the set.
     pub(super) fn last(self) -> Option<usize> {
-        let end = self.first + self.words.len();
-        Some(end * 64 - 1 - place(self.words.last()?.leading_zeros()))
+        let last = self.words.last()?;
+        Some((self.first + self.words.len()) * 64 - 1 - place(last.leading_zeros()))
     }
 
     /// The words of the set one by one with their index and the word before, and one zero word after them: windows

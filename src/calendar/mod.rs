@@ -7,10 +7,12 @@ mod lanes;
 mod merge;
 mod periods;
 mod runs;
+mod value;
 
 pub use folds::{Age, Moves, Trailing, active_days, growth, retention, trailing};
 pub use periods::Periods;
 pub use runs::ENTITIES;
+pub use value::{Calendar, MAX_TRAILING_DAYS};
 
 use std::path::PathBuf;
 

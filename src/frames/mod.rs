@@ -109,13 +109,18 @@ impl Jobs {
     }
 }
 
-/// The names of the parameters that a job depends on: what of [`Frame`] it looks at.
+/// The schema of a job's result, known without running it. Columns that may be empty are nullable.
+pub fn schema(job: &BTreeMap<String, String>) -> Result<SchemaRef> {
+    Job::read(job).map(Job::schema)
+}
+
+/// The settings that a job's result depends on, by the names that they have as parameters of SQL.
 #[must_use]
 pub fn parameters(job: &BTreeMap<String, String>) -> &'static [&'static str] {
     match Job::read(job) {
         Ok(Job::DeepWindow) => &[
-            "as_of",
             "first_day",
+            "as_of",
             "production_days",
             "systems",
             "store_days",
@@ -123,13 +128,9 @@ pub fn parameters(job: &BTreeMap<String, String>) -> &'static [&'static str] {
             "flow_days",
             "decide_days",
         ],
-        _ => &["as_of", "first_day", "week_start"],
+        Ok(Job::Stickiness | Job::TrailingActivity) => &["first_day", "as_of"],
+        Ok(Job::GrowthAccounting | Job::Retention { .. }) | Err(_) => &["first_day", "as_of", "week_start"],
     }
-}
-
-/// The schema of a job's result, known without running it. Columns that may be empty are nullable.
-pub fn schema(job: &BTreeMap<String, String>) -> Result<SchemaRef> {
-    Job::read(job).map(Job::schema)
 }
 
 /// The calendars of an entity under its name.

@@ -47,6 +47,8 @@ pub struct Ground {
     pub always: BTreeMap<String, String>,
     /// The observed range; `None` if no day was observed: then every result is empty and nothing runs.
     pub frame: Option<Frame>,
+    /// The data frame jobs, and what they share.
+    pub jobs: Arc<Jobs>,
     /// Where results are kept.
     pub keep: Keep,
 }
@@ -78,10 +80,10 @@ pub struct PieceReport {
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
 pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
-    let (jobs, mut results) = (Arc::new(Jobs::default()), Vec::with_capacity(order.len()));
+    let mut results = Vec::with_capacity(order.len());
     for query in order {
         let place = || format!("{}/{}", query.group.folder(), query.name);
-        let (computed, source) = compute_one(engine, &jobs, query, ground).await.map_err(|e| e.within(place()))?;
+        let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place()))?;
         ground.sources.insert(query.name.clone(), source);
         results.push(computed);
     }
@@ -119,7 +121,7 @@ pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Ve
     Ok(reports)
 }
 
-async fn compute_one(engine: &Engine, jobs: &Arc<Jobs>, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
+async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
     let Some(frame) = ground.frame else {
         let source = as_source(query, &ground.keep, &[]);
         let table = source.table.clone();
@@ -146,7 +148,7 @@ async fn compute_one(engine: &Engine, jobs: &Arc<Jobs>, query: &Query, ground: &
         // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
         let stale = slots[place..].iter().take_while(|(_, found)| found.is_none()).count();
         let span = place..place + stale;
-        let files = run(engine, jobs, query, ground, &pieces[span.clone()]).await?;
+        let files = run(engine, query, ground, &pieces[span.clone()]).await?;
         results.extend(slots[span].iter().zip(files).map(|((wanted, _), file)| Kept { file, ..wanted.clone() }));
         place += stale;
     }
@@ -219,13 +221,7 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
 }
 
 // Computes neighbouring pieces and writes a file for each that has rows.
-async fn run(
-    engine: &Engine,
-    jobs: &Arc<Jobs>,
-    query: &Query,
-    ground: &Ground,
-    pieces: &[Piece],
-) -> Result<Vec<Option<KeptFile>>> {
+async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
     let Some(span) = joined(pieces) else { return Ok(Vec::new()) };
     let inputs =
         query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
@@ -236,10 +232,10 @@ async fn run(
     let parameters = bound(&span, &ground.parameters);
     let batches = match (&query.kind, ground.frame) {
         (Kind::Frame(job), Some(frame)) => {
-            let files = |table: TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
-            let inputs: Inputs = inputs.into_iter().map(|(name, table)| (name, files(table))).collect();
-            let (jobs, job) = (Arc::clone(jobs), job.clone());
-            let batch = blocking(move || jobs.run(&job, &inputs, frame)).await?;
+            let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
+            let files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
+            let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
+            let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
             shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(vec![batch])
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -217,12 +218,13 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let week_start = settings.report.week_start;
+    let (week_start, levels) = (settings.report.week_start, (&settings.deep).into());
     let metrics = metrics::Ground {
         sources,
         parameters: parameters(settings, range),
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels: (&settings.deep).into() }),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels }),
+        jobs: Arc::default(),
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };
     Ok(Ground { snapshot, range, metrics, notes, _work: work })

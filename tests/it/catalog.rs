@@ -94,7 +94,14 @@ fn run(
         let keep = Keep::open(work.path(), true)?;
         let orgs = Source::hashed(orgs(work.path()))?;
         let sources = BTreeMap::from([("orgs".to_owned(), orgs)]);
-        let mut ground = Ground { sources, parameters: parameters.clone(), always: BTreeMap::new(), frame, keep };
+        let mut ground = Ground {
+            sources,
+            parameters: parameters.clone(),
+            always: BTreeMap::new(),
+            frame,
+            jobs: Arc::default(),
+            keep,
+        };
         let computed = metrics::compute(&engine, &order, &mut ground).await?;
         let answer = engine.collect(ask, &parameters).await?;
         Ok((computed, answer))

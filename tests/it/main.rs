@@ -2,6 +2,7 @@
 
 mod architecture;
 mod binary;
+mod calendars;
 mod catalog;
 mod engine;
 mod frames;

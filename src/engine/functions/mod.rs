@@ -1,5 +1,7 @@
-//! The SQL functions of this program: exact rates and seconds, and the ends of periods.
+//! The SQL functions of this program: exact rates and seconds, the ends of periods, and activity calendars.
 //! They are known by name on every engine; what a metric does with them is not known here.
+
+mod calendars;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -8,10 +10,11 @@ use arrow::array::{ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, 
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::registry::FunctionRegistry;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use datafusion::scalar::ScalarValue;
 
-use crate::calendar::day_bit;
 use crate::period::{Grain, WeekStart};
 
 /// Rates have six decimals.
@@ -19,19 +22,19 @@ pub const RATE: DataType = DataType::Decimal128(38, 6);
 /// Seconds have three decimals: a millisecond is exact.
 pub const SECONDS: DataType = DataType::Decimal128(38, 3);
 
-/// Makes the functions known: `rate`, `seconds`, `period_start`, `period_end` and `day_bit`.
+/// Makes the functions known: `rate`, `seconds`, `period_start`, `period_end`, and those about calendars.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     use Argument::{Date, Integer, Text};
     let functions = [
         Function::new("rate", &[Integer, Integer], RATE, rates),
         Function::new("seconds", &[Integer], SECONDS, seconds),
-        Function::new("day_bit", &[Date], DataType::Int64, day_bits),
         Function::new("period_start", &[Text, Date, Text], DataType::Date32, period_starts),
         Function::new("period_end", &[Text, Date, Text], DataType::Date32, period_ends),
     ];
-    for function in functions {
+    for function in functions.into_iter().chain(calendars::functions()) {
         registry.register_udf(Arc::new(ScalarUDF::from(function)))?;
     }
+    registry.register_udaf(Arc::new(AggregateUDF::from(calendars::Union::new())))?;
     Ok(())
 }
 
@@ -44,6 +47,8 @@ enum Argument {
     Date,
     /// Any text.
     Text,
+    /// What `calendar` gives.
+    Calendar,
 }
 
 impl Argument {
@@ -54,6 +59,7 @@ impl Argument {
                 (given.is_string() || given.is_null() || *given == DataType::Date32).then_some(DataType::Date32)
             }
             Self::Text => (given.is_string() || given.is_null()).then_some(DataType::Utf8),
+            Self::Calendar => (given.is_binary() || given.is_null()).then_some(DataType::Binary),
         }
     }
 
@@ -62,6 +68,24 @@ impl Argument {
             Self::Integer => "integer",
             Self::Date => "date",
             Self::Text => "text",
+            Self::Calendar => "calendar",
+        }
+    }
+}
+
+/// The types that the arguments of a call are converted to.
+fn coerce(name: &str, arguments: &[Argument], given: &[DataType]) -> Result<Vec<DataType>> {
+    let accepted: Option<Vec<_>> = arguments.iter().zip(given).map(|(a, g)| a.accept(g)).collect();
+    match accepted {
+        Some(types) if given.len() == arguments.len() => Ok(types),
+        _ => {
+            let wanted: Vec<_> = arguments.iter().map(|a| a.name()).collect();
+            let given: Vec<_> = given.iter().map(ToString::to_string).collect();
+            Err(DataFusionError::Plan(format!(
+                "{name}({}) cannot take ({}); cast its arguments",
+                wanted.join(", "),
+                given.join(", ")
+            )))
         }
     }
 }
@@ -112,20 +136,7 @@ impl ScalarUDFImpl for Function {
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        let accepted: Option<Vec<_>> = self.arguments.iter().zip(given).map(|(a, g)| a.accept(g)).collect();
-        match accepted {
-            Some(types) if given.len() == self.arguments.len() => Ok(types),
-            _ => {
-                let wanted: Vec<_> = self.arguments.iter().map(|a| a.name()).collect();
-                let given: Vec<_> = given.iter().map(ToString::to_string).collect();
-                Err(DataFusionError::Plan(format!(
-                    "{}({}) cannot take ({}); cast its arguments",
-                    self.name,
-                    wanted.join(", "),
-                    given.join(", ")
-                )))
-            }
-        }
+        coerce(self.name, self.arguments, given)
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -161,11 +172,6 @@ fn period_starts(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn period_ends(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     periods(arguments, |grain, day| grain.last_day(grain.index(day)))
-}
-
-fn day_bits(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    let bits: Int64Array = dates(arguments, 0)?.iter().map(|day| day.map(day_bit)).collect();
-    Ok(Arc::new(bits))
 }
 
 fn periods(arguments: &[ArrayRef], edge: fn(Grain, i32) -> i32) -> Result<ArrayRef> {
