@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
 use crate::settings::{DimensionSettings, Settings};
-use crate::store::{TableFiles, write_files};
+use crate::store::{TableFiles, write_result};
 
 use history::Span;
 use rows::{LeftOut, Row, for_each_row};
@@ -93,7 +93,7 @@ fn write_table(folder: &Path, name: &str, batches: Vec<RecordBatch>, sort_key: &
     let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
     let mut files = Vec::with_capacity(batches.len());
     for batch in batches {
-        files.extend(write_files(&root, None, &schema, sort_key, [Ok(batch)])?);
+        files.extend(write_result(&root, &schema, sort_key, [Ok(batch)])?);
     }
     Ok(TableFiles {
         name: name.to_owned(),

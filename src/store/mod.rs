@@ -10,7 +10,7 @@ mod staging;
 mod stats;
 
 pub use commit::{BatchFiles, RollupFiles, Stale};
-pub use files::{DataFile, TableFiles, write_files};
+pub use files::{DataFile, TableFiles, write_files, write_result};
 pub use snapshot::Snapshot;
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
 pub use stats::day_bounds;
