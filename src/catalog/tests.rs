@@ -113,6 +113,9 @@ fn check_toml_refused(from: &str, to: &str, expected: &[&str]) {
 fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     let check = check_toml_refused;
     check("owner", "ownr", &["dau/query.toml", "line 3", "ownr", "`owner`"]);
+    check("key = [\"day\"]", "key = [\"day\"]\neach = \"year\"", &["each=`year`", "`month`"]);
+    check("key = [\"day\"]", "key = [\"day\"]\nlooks_back = 3", &["`looks_back`", "each=`month`"]);
+    check("key = [\"day\"]", "key = [\"users\"]\neach = \"month\"", &["each=`month` needs a date"]);
     check("unit", "units", &["line 16", "units", "`unit`"]);
     check("min = 0", "minimum = 0", &["line 18", "minimum", "`min`"]);
     check("title = \"Active users\"\n", "", &["missing field `title`"]);

@@ -7,6 +7,7 @@ mod catalog;
 mod engine;
 mod frames;
 mod golden;
+mod incremental;
 mod log;
 mod rollups;
 mod sample;
