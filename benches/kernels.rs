@@ -22,7 +22,8 @@ fn is_active(id: u64, day: i32) -> bool {
     };
     let joins = if id.is_multiple_of(2) { 0 } else { mixed(id) % 180 };
     let chance = mixed(id + 1_000_000) % 100;
-    day.unsigned_abs().into() >= joins && mixed(id << 8 | u64::from(day.unsigned_abs())) % 130 < chance
+    let day = u64::from(day.unsigned_abs());
+    day >= joins && mixed(id << 8 | day) % 130 < chance
 }
 
 /// A file for each month, as `activity_calendar` is kept.

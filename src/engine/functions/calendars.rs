@@ -33,7 +33,15 @@ pub(super) fn functions() -> Vec<Function> {
 }
 
 fn day_bits(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    let bits: Int64Array = dates(arguments, 0)?.iter().map(|day| day.map(day_bit)).collect();
+    // Rows come day by day, and a month is dear to look up.
+    let mut last = (0, day_bit(0));
+    let mut bit = |day: i32| {
+        if day != last.0 {
+            last = (day, day_bit(day));
+        }
+        last.1
+    };
+    let bits: Int64Array = dates(arguments, 0)?.iter().map(|day| day.map(&mut bit)).collect();
     Ok(Arc::new(bits))
 }
 
