@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
@@ -19,8 +20,8 @@ use crate::event::Table;
 use crate::period::Day;
 use crate::store::{DataFile, write_files};
 
-// A file of a rollup has about so many rows: until then they are held in memory.
-const ROLLUP_BATCHES_PER_FILE: usize = 16;
+// A file of a rollup has so many batches of rows: until then they are held in memory.
+pub(super) const ROLLUP_BATCHES_PER_FILE: usize = 16;
 
 /// Where the files of a day go, and what they depend on.
 #[derive(Debug)]
@@ -112,15 +113,22 @@ pub(super) fn seal_day(
 }
 
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
-    let write = |part: &Range<usize>| write_part(place, slices(chunks, &order.ids[part.clone()]));
+    let write = |part: &Range<usize>| {
+        let mut crossing = Crossing::default();
+        let files = write_part(place, slices(chunks, &order.ids[part.clone()]), &mut crossing)?;
+        Ok((files, crossing))
+    };
     let parts = match place.threads {
         Threads::One => order.parts.iter().map(write).collect::<Result<Vec<_>>>()?,
         Threads::All => order.parts.par_iter().map(write).collect::<Result<Vec<_>>>()?,
     };
-    Ok(parts.into_iter().fold(DayFiles::default(), |mut files, part| {
+    let (mut files, mut crossing) = (DayFiles::default(), Crossing::default());
+    for (part, crossed) in parts {
         files.extend(part);
-        files
-    }))
+        crossing.extend(crossed);
+    }
+    crossing.end(place, &mut files)?;
+    Ok(files)
 }
 
 /// The rows with these ids, in batches, in order.
@@ -146,28 +154,34 @@ impl DayFiles {
     }
 }
 
-/// Writes sorted events that share no organisation with other parts of the day, and their rollups.
-pub(super) fn write_part(place: &Place<'_>, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<DayFiles> {
+/// Writes sorted events that share no organisation with other parts of the day, and the rollups of organisations; what
+/// crosses them goes to the one that ends the day.
+pub(super) fn write_part(
+    place: &Place<'_>,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    crossing: &mut Crossing,
+) -> Result<DayFiles> {
     let mut rollup = Rollup::new(place.who);
     let mut files = DayFiles::default();
     let table = Table::Events;
     let rolled_up = batches.map(|batch| {
         let batch = batch?;
-        roll_up(place, &mut rollup, &mut files, &batch)?;
+        roll_up(place, &mut rollup, &batch, &mut files, crossing)?;
         Ok(batch)
     });
     let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
-    finish_rollup(place, rollup, &mut files)?;
+    finish_rollup(place, rollup, &mut files, crossing)?;
     files.events.extend(written);
     Ok(files)
 }
 
-/// Adds a batch to a rollup and writes what has become enough for a file.
+/// Adds a batch to a rollup and puts away what has become much.
 pub(super) fn roll_up(
     place: &Place<'_>,
     rollup: &mut Rollup<'_>,
-    files: &mut DayFiles,
     batch: &RecordBatch,
+    files: &mut DayFiles,
+    crossing: &mut Crossing,
 ) -> Result<()> {
     rollup.add(batch)?;
     for (table, batches) in rollup.full() {
@@ -175,19 +189,33 @@ pub(super) fn roll_up(
             write_rollup(place, table, batches, files)?;
         }
     }
-    Ok(())
-}
-
-/// Ends a rollup and writes the rest of it.
-pub(super) fn finish_rollup(place: &Place<'_>, mut rollup: Rollup<'_>, files: &mut DayFiles) -> Result<()> {
-    rollup.finish()?;
-    for (table, batches) in rollup.full() {
-        write_rollup(place, table, batches, files)?;
+    if crossing.is_much(rollup.uses()) {
+        crossing.add(rollup.take_uses())?;
     }
     Ok(())
 }
 
-fn write_rollup(place: &Place<'_>, table: Table, batches: &mut Vec<RecordBatch>, files: &mut DayFiles) -> Result<()> {
+/// Ends a rollup and puts away the rest of it.
+pub(super) fn finish_rollup(
+    place: &Place<'_>,
+    mut rollup: Rollup<'_>,
+    files: &mut DayFiles,
+    crossing: &mut Crossing,
+) -> Result<()> {
+    rollup.finish()?;
+    for (table, batches) in rollup.full() {
+        write_rollup(place, table, batches, files)?;
+    }
+    crossing.add(rollup.take_uses())
+}
+
+/// Writes the complete batches of a table as a file and takes them away.
+pub(super) fn write_rollup(
+    place: &Place<'_>,
+    table: Table,
+    batches: &mut Vec<RecordBatch>,
+    files: &mut DayFiles,
+) -> Result<()> {
     let batches = std::mem::take(batches).into_iter().map(Ok);
     let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), batches)?;
     files.rollups.entry(table).or_default().extend(written);

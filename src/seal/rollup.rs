@@ -18,9 +18,6 @@ use crate::event::{CHECK_IN, Table};
 pub(super) const ROLLUP_COLUMNS: [&str; 7] =
     ["ts", "user_id", "org_id", "app_id", "action", "duration_ms", "concurrent_id"];
 
-// Apps and rooms of a day are few enough; a log with an app of its own in each event must still not fill the memory.
-const MOST_KNOWN: usize = 1 << 16;
-
 /// The state of a pass over events that are sorted by organisation, user, app and instant.
 pub(super) struct Rollup<'a> {
     who: &'a Who,
@@ -56,6 +53,7 @@ struct Sums {
     check_ins: i64,
 }
 
+#[derive(Default)]
 struct App {
     is_excluded: bool,
     sums: Sums,
@@ -296,6 +294,30 @@ impl<'a> Rollup<'a> {
         self.org_app_day.flush()?;
         self.org_users_day.flush()?;
         self.room_day.flush()
+    }
+
+    /// What was found so far that crosses organisations.
+    pub(super) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// Takes away what was found so far that crosses organisations. Of names only those stay known that the present
+    /// organisation has sums for.
+    pub(super) fn take_uses(&mut self) -> Uses {
+        let taken = std::mem::take(&mut self.uses);
+        self.user_number = None;
+        let (mut apps, mut rooms) = (Vec::new(), Vec::new());
+        for number in &mut self.touched_apps {
+            apps.push(std::mem::take(&mut self.apps[*number as usize]));
+            *number = self.uses.apps.number(0, taken.apps.text(*number));
+        }
+        for number in &mut self.touched_rooms {
+            rooms.push(std::mem::take(&mut self.rooms[*number as usize]));
+            let app = self.uses.apps.number(0, taken.apps.text(taken.rooms.within(*number)));
+            *number = self.uses.rooms.number(app, taken.rooms.text(*number));
+        }
+        (self.apps, self.rooms) = (apps, rooms);
+        taken
     }
 
     /// The complete batches so far of each table, sorted.

@@ -35,7 +35,8 @@ fn event() -> impl Strategy<Value = Event> {
     let action = prop::sample::select(vec!["use", "push_received", ""]);
     let extra = prop::sample::select(vec![None, Some(""), Some("{}")]);
     let texts = (org, user, app, id, action, extra);
-    (texts, 0..4_i64, 0..3_i64, prop::sample::select(vec!["", "room"]), 0..3_u32).prop_map(
+    let ts = prop::sample::select(vec![0, 1, 1000, 2000, 2001, 3000]);
+    (texts, ts, 0..3_i64, prop::sample::select(vec!["", "room", "other"]), 0..3_u32).prop_map(
         |((org, user, app, id, action, extra), ts, duration_ms, room, file)| {
             let texts = [org, user, app, id, action, room].map(str::to_owned);
             let [org, user, app, id, action, room] = texts;
@@ -168,9 +169,10 @@ proptest! {
         let (who, sealed, staged) = (who(), rows(&batches(&old, &[])), batches(&new, &cuts));
         let place = place(folder.path(), &who, part_rows);
         let in_memory = seal_day(&place, sealed.clone().into_iter().map(Ok), rows(&staged), FILES).expect("sealed");
-        let staged = chunks(staged.into_iter().map(Ok));
+        let again = sealed.clone();
+        let in_chunks = chunks(staged.clone().into_iter().map(Ok));
         let room = Room { folder: folder.path(), memory, wanted: 6000 };
-        let on_disk = seal_large_day(&place, sealed.into_iter().map(Ok), staged, FILES, room).expect("sealed on disk");
+        let on_disk = seal_large_day(&place, sealed.into_iter().map(Ok), in_chunks, FILES, room).expect("sealed on disk");
         for result in [&in_memory, &on_disk] {
             prop_assert_eq!(result.counts.accepted, accepted);
             prop_assert_eq!(&result.duplicates, &duplicates);
@@ -178,6 +180,9 @@ proptest! {
         }
         let (one, other) = (content(&place, &in_memory), content(&place, &on_disk));
         prop_assert_eq!(&one, &other);
+        let whole = Place { part_rows: usize::MAX, threads: Threads::One, ..self::place(folder.path(), &who, 0) };
+        let again = seal_day(&whole, again.into_iter().map(Ok), rows(&staged), FILES).expect("sealed whole");
+        prop_assert_eq!(&one, &content(&whole, &again), "in one part");
         let rows_of = |result: &DayResult| result.files.events.iter().map(|file| file.rows).collect::<Vec<_>>();
         prop_assert_eq!(rows_of(&in_memory), rows_of(&on_disk));
         if accepted > 0 {

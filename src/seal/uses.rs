@@ -82,6 +82,34 @@ impl Uses {
         }
     }
 
+    /// Takes in what another part of the day found.
+    pub(super) fn extend(&mut self, other: Self) {
+        let numbers = |mine: &mut Names, its: &Names, within: &dyn Fn(u32) -> u32| {
+            (0..low(its.len()))
+                .map(|number| mine.number(within(its.within(number)), its.text(number)))
+                .collect::<Vec<_>>()
+        };
+        let apps = numbers(&mut self.apps, &other.apps, &|_| 0);
+        let users = numbers(&mut self.users, &other.users, &|_| 0);
+        let rooms = numbers(&mut self.rooms, &other.rooms, &|app| apps[app as usize]);
+        let offset = low(self.spans.len());
+        self.uses.extend(other.uses.into_iter().map(|found| Use {
+            app: apps[found.app as usize],
+            user: users[found.user as usize],
+            first_span: found.first_span + offset,
+            ..found
+        }));
+        self.spans.extend(other.spans);
+        self.room_spans.extend(other.room_spans.into_iter().map(|(room, span)| (rooms[room as usize], span)));
+        let members = other.members.into_iter().map(|(room, user)| (rooms[room as usize], users[user as usize]));
+        self.members.extend(members);
+    }
+
+    /// The spans of a use, in order.
+    pub(super) fn spans_of(spans: &[Span], found: &Use) -> impl Iterator<Item = Span> {
+        spans[found.first_span as usize..][..found.spans as usize].iter().copied()
+    }
+
     /// What it takes in memory, about, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.apps.bytes()

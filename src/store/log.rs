@@ -338,7 +338,8 @@ impl LogState {
         Ok(found == serde_json::to_value(schema).map_err(|error| self.broken(error))?)
     }
 
-    fn metadata(&self) -> Result<Metadata> {
+    /// How the table is described.
+    pub(super) fn metadata(&self) -> Result<Metadata> {
         self.table.snapshot().map(|snapshot| snapshot.metadata().clone()).map_err(|error| self.broken(error))
     }
 
