@@ -1,5 +1,5 @@
--- The users of a segment are the seats of its orgs, less those of a user who was counted there already for another org. Days
--- of a month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
+-- The users of a segment are the seats in it, less those of a user who was counted there already for another org. Days of a
+-- month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
 WITH org_row AS (
     SELECT org_id, valid_from, valid_until, headcount, industry, region, edition
     FROM orgs
@@ -73,31 +73,20 @@ org_seen AS (
 
 shared_seat AS (
     SELECT
-        month,
-        dimension,
-        segment,
-        user_id,
-        org_id,
-        from_day,
-        active_bits & held_bits AS active_bits,
-        seen_bits & held_bits AS seen_bits
-    FROM (
-        SELECT
-            seat.month,
-            place.dimension,
-            place.segment,
-            seat.user_id,
-            seat.org_id,
-            place.from_day,
-            seat.active_bits,
-            seat.seen_bits,
-            (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
-                AS held_bits
-        FROM seat_month AS seat
-        INNER JOIN org_segment AS place
-            ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
-        WHERE seat.has_others
-    ) AS placed
+        seat.month,
+        place.dimension,
+        place.segment,
+        seat.user_id,
+        seat.org_id,
+        place.from_day,
+        seat.active_bits,
+        seat.seen_bits,
+        (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
+            AS held_bits
+    FROM seat_month AS seat
+    INNER JOIN org_segment AS place
+        ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+    WHERE seat.has_others
 ),
 
 counted_again AS (
@@ -105,8 +94,8 @@ counted_again AS (
         month,
         dimension,
         segment,
-        active_bits & bit_or(active_bits) OVER seats_before AS active_bits,
-        seen_bits & bit_or(seen_bits) OVER seats_before AS seen_bits
+        active_bits & held_bits & bit_or(active_bits & held_bits) OVER seats_before AS active_bits,
+        seen_bits & held_bits & bit_or(seen_bits & held_bits) OVER seats_before AS seen_bits
     FROM shared_seat
     WINDOW seats_before AS (
         PARTITION BY month, dimension, segment, user_id ORDER BY org_id, from_day
@@ -114,18 +103,22 @@ counted_again AS (
     )
 ),
 
-role_seat AS (
+role_user AS (
     SELECT
-        seat.month,
+        used.month,
         coalesce(nullif(person.role, ''), '(unknown)') AS role,
-        seat.once_active_bits,
-        seat.once_seen_bits
-    FROM seat_month AS seat
-    LEFT JOIN users AS person ON seat.user_id = person.user_id
+        used.active_bits,
+        used.seen_bits
+    FROM (
+        SELECT month, user_id, bit_or(active_bits) AS active_bits, bit_or(seen_bits) AS seen_bits
+        FROM seat_month
+        GROUP BY month, user_id
+    ) AS used
+    LEFT JOIN users AS person ON used.user_id = person.user_id
 ),
 
--- How many users have a pattern of days; there would be too many patterns of activity, were they not taken eight days at a
--- time.
+-- How many users have a pattern of days. Of the days on which they were active there would be too many patterns, were they not
+-- taken eight days at a time.
 pattern AS (
     SELECT month, dimension, segment, 0 AS active_bits, seen_bits, users
     FROM org_seen
@@ -135,14 +128,11 @@ pattern AS (
     WHERE seen_bits <> 0
     GROUP BY month, dimension, segment, active_bits, seen_bits
     UNION ALL
-    SELECT month, 'role', role, 0, once_seen_bits, count(*)
-    FROM role_seat
-    GROUP BY month, role, once_seen_bits
-    UNION ALL
-    SELECT month, 'role', role, once_active_bits & eight_days, 0, count(*)
-    FROM role_seat
-    CROSS JOIN (VALUES (255), (65280), (16711680), (4278190080)) AS part (eight_days)
-    GROUP BY month, role, once_active_bits & eight_days
+    SELECT month, 'role', role, active_bits & active_part, seen_bits & seen_part, count(*)
+    FROM role_user
+    CROSS JOIN (VALUES (0, 2147483647), (255, 0), (65280, 0), (16711680, 0), (2130706432, 0))
+        AS part (active_part, seen_part)
+    GROUP BY month, role, active_bits & active_part, seen_bits & seen_part
 ),
 
 user_count AS (

@@ -28,34 +28,15 @@ seat AS (
     INNER JOIN reach ON used.day = reach.day
     WHERE used.human_events > 0
     GROUP BY reach.month, used.user_id, used.org_id
-),
-
-seat_in_order AS (
-    SELECT
-        month,
-        user_id,
-        org_id,
-        active_bits,
-        seen_bits,
-        coalesce(lag(org_id) OVER seats, '') <> '' OR (org_id <> '' AND lead(org_id) OVER seats IS NOT NULL) AS has_others,
-        coalesce(bit_or(active_bits) OVER seats_before, 0) AS active_bits_before,
-        coalesce(bit_or(seen_bits) OVER seats_before, 0) AS seen_bits_before
-    FROM seat
-    WINDOW
-        seats AS (PARTITION BY month, user_id ORDER BY org_id),
-        seats_before AS (
-            PARTITION BY month, user_id ORDER BY org_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        )
 )
 
 SELECT
     month,
     user_id,
     org_id,
-    has_others,
+    org_id <> '' AND (coalesce(lag(org_id) OVER seats, '') <> '' OR lead(org_id) OVER seats IS NOT NULL) AS has_others,
     active_bits,
-    seen_bits,
-    active_bits - (active_bits & active_bits_before) AS once_active_bits,
-    seen_bits - (seen_bits & seen_bits_before) AS once_seen_bits
-FROM seat_in_order
+    seen_bits
+FROM seat
+WINDOW seats AS (PARTITION BY month, user_id ORDER BY org_id)
 ORDER BY month, user_id, org_id
