@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 
 import sql
-from common import fresh, inputs_of, main
+from common import fits, fresh, inputs_of, main
 
 EVENT = {"event_id": pl.String, "ts": pl.Datetime("us", "UTC"), "user_id": pl.String, "org_id": pl.String,
          "app_id": pl.String, "action": pl.String, "duration_ms": pl.Int64, "concurrent_id": pl.String}
@@ -47,7 +47,7 @@ def deduplicated(events, keys):
 def ingest(job, clock):
     """One lazy query on the streaming engine: sorted, into a sink that writes a file for each day."""
     out, events = job["events"], source(job)
-    if job["format"] != "parquet":
+    if job["format"] != "parquet" and fits(job):
         # Text is parsed once and kept.
         events = events.collect(engine="streaming").lazy()
         clock("parse")
