@@ -128,6 +128,7 @@ class Bench:
 
             if self.attempt(size, step, peer, theirs):
                 self.agrees(check.table, peer, "events", store, folder)
+                check.in_order(peer, folder)
             if kind != "parquet":
                 shutil.rmtree(folder, ignore_errors=True)
 
