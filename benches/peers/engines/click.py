@@ -2,13 +2,14 @@
 
 import os
 import re
+import tempfile
 
 from chdb import session
 
 import sql
-from common import fresh, main
+from common import fits, fresh, main, memory
 
-STRUCTURE = "event_id Nullable(String), ts DateTime64(6, ''UTC''), user_id Nullable(String), org_id Nullable(String), " \
+STRUCTURE = "event_id Nullable(String), ts DateTime64(6, \\'UTC\\'), user_id Nullable(String), org_id Nullable(String), " \
     "app_id String, action Nullable(String), duration_ms Nullable(Int64), concurrent_id Nullable(String)"
 ORDER = "org_id, user_id, app_id, ts"
 SETTINGS = {
@@ -25,16 +26,15 @@ SETTINGS = {
     "use_hive_partitioning": 0,
     "engine_file_truncate_on_insert": 1,
     "format_csv_null_representation": "''",
-    # Without quotes around dates and plain text.
-    "output_format_csv_crlf_end_of_line": 0,
-    "group_by_two_level_threshold": 100000,
 }
 
 
 class Connection:
     def __init__(self, job):
-        self.session = session.Session()
-        settings = {**SETTINGS, "max_threads": job["threads"]}
+        self.session = session.Session(tempfile.mkdtemp(dir=job["spill"]))
+        # Large sorts and aggregations go to disk before the machine is full.
+        spill = {f"max_bytes_before_external_{what}": memory() * 3 // 10 for what in ("sort", "group_by")}
+        settings = {**SETTINGS, **spill, "max_threads": job["threads"]}
         self.session.query("SET " + ", ".join(f"{k} = {v}" for k, v in settings.items()))
 
     def __call__(self, query):
@@ -45,14 +45,14 @@ def source(job):
     pattern = f"{job['logs']}/*"
     duration = "coalesce(duration_ms, 0)"
     if job["format"] == "parquet":
-        table = f"file('{pattern}', 'Parquet', '{STRUCTURE.replace(chr(39) * 2, chr(92) + chr(39))}')"
+        table = f"file('{pattern}', 'Parquet', '{STRUCTURE}')"
     elif job["format"] == "csv":
-        table = f"file('{pattern}', 'CSVWithNames', '{(STRUCTURE + ', client Nullable(String)').replace(chr(39) * 2, chr(92) + chr(39))}')"
+        table = f"file('{pattern}', 'CSVWithNames', '{STRUCTURE}, client Nullable(String)')"
     else:
         # Some records give seconds.
         duration = "coalesce(duration_ms, toInt64(duration_s * 1000), 0)"
         structure = STRUCTURE + ", duration_s Nullable(Decimal(18, 6))"
-        table = f"file('{pattern}', 'JSONEachRow', '{structure.replace(chr(39) * 2, chr(92) + chr(39))}')"
+        table = f"file('{pattern}', 'JSONEachRow', '{structure}')"
     return f"""
         SELECT coalesce(event_id, '') AS event_id, ts, coalesce(user_id, '') AS user_id, coalesce(org_id, '') AS org_id,
             app_id, coalesce(nullIf(action, ''), 'use') AS action, {duration} AS duration_ms,
@@ -73,7 +73,7 @@ def ingest(job, clock):
     query = Connection(job)
     fresh(job["events"])
     events = source(job)
-    if job["format"] != "parquet":
+    if job["format"] != "parquet" and fits(job):
         # Text is parsed once and kept.
         query(f"CREATE TABLE parsed ENGINE = Memory AS {events}")
         events = "SELECT * FROM parsed"

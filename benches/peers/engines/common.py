@@ -36,6 +36,17 @@ def main(jobs):
     os._exit(0)
 
 
+def memory():
+    """Bytes of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def fits(job):
+    """Whether the parsed text may be kept in memory; else it is parsed again for each pass."""
+    size = sum(os.path.getsize(file) for file in inputs_of(job))
+    return size * (10 if job["format"] == "jsonl_zst" else 1) < memory() // 4
+
+
 def inputs_of(job):
     return [os.path.join(job["logs"], name) for name in sorted(os.listdir(job["logs"]))]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 import common
 import sql
-from common import fresh, inputs_of, main
+from common import fits, fresh, main, memory
 
 TEXT = pa.string()
 EVENT = [("event_id", TEXT), ("ts", pa.timestamp("us", "UTC")), ("user_id", TEXT), ("org_id", TEXT), ("app_id", TEXT),
@@ -23,13 +23,9 @@ def connect(job, partitions=None):
     config = config.set("datafusion.execution.parquet.compression", "zstd(3)")
     config = config.set("datafusion.execution.keep_partition_by_columns", "true")
     config = config.set("datafusion.execution.time_zone", "UTC")
-    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(memory())
+    # Two thirds of the machine: enough never to spill where the others do not, and no way to be killed.
+    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(memory() * 2 // 3)
     return datafusion.SessionContext(config, runtime)
-
-
-def memory():
-    """Two thirds of the machine: enough never to spill where the others do not, and no way to be killed."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 2 // 3
 
 
 def execute(context, query):
@@ -62,7 +58,7 @@ def ingest(job, clock):
     """One sorted, partitioned COPY of the deduplicated events."""
     context, out = connect(job), job["events"]
     events = source(context, job)
-    if job["format"] != "parquet":
+    if job["format"] != "parquet" and fits(job):
         # Text is parsed once and kept.
         execute(context, f"CREATE TABLE parsed AS {events}")
         events = "SELECT * FROM parsed"

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 EVENTS = ["event_id", "ts", "user_id", "org_id", "app_id", "action", "duration_ms", "concurrent_id"]
 TABLES = {
@@ -40,6 +42,19 @@ def peer_files(folder):
     for file in sorted(Path(folder).glob("*.parquet")):
         days.setdefault(file.name[:10], []).append(str(file))
     return days
+
+
+def in_order(peer, folder):
+    """Whether the middle day's files are sorted, so that nobody is paid for a sort that was not done."""
+    days = peer_files(folder)
+    middle = sorted(days)[len(days) // 2]
+    for file in days[middle]:
+        rows = pq.read_table(file, columns=["org_id", "user_id", "app_id", "ts"]).cast(pa.schema([
+            ("org_id", pa.string()), ("user_id", pa.string()), ("app_id", pa.string()), ("ts", pa.timestamp("us", "UTC"))]))
+        keys = list(zip(*(rows.column(name).cast(pa.int64() if name == "ts" else pa.string()).to_pylist()
+                          for name in rows.column_names)))
+        if any(before > after for before, after in zip(keys, keys[1:])):
+            raise Difference(f"{peer}: events of {middle} are not sorted")
 
 
 def columns_of(table):

@@ -14,6 +14,12 @@ if child == 0:
     os.dup2(target, 1)
     os.dup2(target, 2)
     try:
+        # If memory runs out, it is the measured program that ends and nothing else.
+        with open("/proc/self/oom_score_adj", "w") as score:
+            score.write("1000")
+    except OSError:
+        pass
+    try:
         os.execvp(sys.argv[3], sys.argv[3:])
     finally:
         os._exit(127)

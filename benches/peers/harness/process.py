@@ -37,8 +37,11 @@ def timed(command, environment=None):
         subprocess.run(launcher, env={**os.environ, **(environment or {})}, check=True)
         cost = json.loads(Path(answer.name).read_text())
         if cost["code"] != 0:
-            said = Path(output.name).read_bytes().decode(errors="replace")[-4000:]
-            raise Failed(f"exit code {cost['code']}: {' '.join(map(str, command))[:400]}\n{said}")
+            said = Path(output.name).read_bytes().decode(errors="replace")[-4000:].strip()
+            ended = f"killed by signal {-cost['code']} at {cost['peak_mb'] / 1024:.1f} GB" if cost["code"] < 0 else \
+                f"exit code {cost['code']}"
+            raise Failed(f"{' '.join(map(str, command))[:400]}\n{said}\n{ended}" if cost["code"] < 0 or not said else
+                         f"{' '.join(map(str, command))[:400]}\n{ended}\n{said}")
     return Run(cost["wall"], cost["wall"], cost["peak_mb"])
 
 

@@ -15,7 +15,7 @@ from .process import Failed, engine
 
 PEERS = {"duckdb": "duck.py", "chdb": "click.py", "polars": "polar.py", "datafusion": "fusion.py"}
 LABELS = {"duckdb": "DuckDB", "chdb": "ClickHouse", "polars": "Polars", "datafusion": "DataFusion"}
-# What a peer has no SQL or frame code for. The reasons are printed below the table.
+# The metrics that the peers can compute. A metric that only we have is in the step `report` alone.
 METRICS = [
     "daily_activity", "user_retention", "org_retention", "dag_retention", "retention_summary", "growth_accounting",
     "stickiness", "dag_orgs", "dag_near_misses", "dag_sensitivity", "deep_integration_levels",
@@ -50,15 +50,19 @@ class Bench:
         return fastest
 
     def agrees(self, function, *arguments):
-        """Compares, unless the difference is to be reported and passed over."""
+        """Compares; a difference ends the benchmark."""
         begun = time.perf_counter()
         rows = function(*arguments)
         self.note(f"    {arguments[0]} agrees on {arguments[1]}: {rows:,} rows ({time.perf_counter() - begun:.1f} s)")
 
     def job(self, peer, do, **fields):
         spill = self.work / "spill" / peer
-        spill.mkdir(parents=True, exist_ok=True)
-        return engine(PEERS[peer], {"do": do, "threads": self.o.threads, "spill": spill, **fields})
+        shutil.rmtree(spill, ignore_errors=True)
+        spill.mkdir(parents=True)
+        try:
+            return engine(PEERS[peer], {"do": do, "threads": self.o.threads, "spill": spill, **fields})
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
 
     def attempt(self, size, step, peer, make):
         """A peer that fails loses its row and says why; a wrong number ends the benchmark."""
@@ -124,6 +128,7 @@ class Bench:
 
             if self.attempt(size, step, peer, theirs):
                 self.agrees(check.table, peer, "events", store, folder)
+                check.in_order(peer, folder)
             if kind != "parquet":
                 shutil.rmtree(folder, ignore_errors=True)
 
