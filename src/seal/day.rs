@@ -10,7 +10,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
-use super::rows::{RowId, Rows, gather, position, rows_at_once};
+use super::rows::{RowId, Rows, gather, plain, position, rows_at_once};
 use super::who::Who;
 use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
@@ -113,7 +113,7 @@ pub(super) fn seal_day(
 }
 
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
-    let write = |part: &Range<usize>| write_part(place, slices(chunks, &order.ids[part.clone()]));
+    let write = |part: &Range<usize>| write_part(place, slices(chunks, order, part.clone()));
     let parts = match place.threads {
         Threads::One => order.parts.iter().map(write).collect::<Result<Vec<_>>>()?,
         Threads::All => order.parts.par_iter().map(write).collect::<Result<Vec<_>>>()?,
@@ -124,10 +124,15 @@ fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<Da
     }))
 }
 
-/// The rows with these ids, in batches, in order.
-pub(super) fn slices<'a>(chunks: &'a [Rows], ids: &'a [RowId]) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+/// A range of sorted rows, in batches, ids coded.
+pub(super) fn slices<'a>(
+    chunks: &'a [Rows],
+    order: &'a Order,
+    part: Range<usize>,
+) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
     let most = rows_at_once(chunks.iter().map(Rows::extra_bytes).sum());
-    ids.chunks(most).map(|ids| gather(chunks, &ids.iter().map(|&id| position(id)).collect::<Vec<_>>()))
+    let positions = |ids: &[RowId]| ids.iter().map(|&id| position(id)).collect::<Vec<_>>();
+    order.ids[part].chunks(most).map(move |ids| gather(chunks, &order.pool, &positions(ids)))
 }
 
 impl DayFiles {
@@ -145,7 +150,7 @@ pub(super) fn write_part(place: &Place<'_>, batches: impl Iterator<Item = Result
     let table = Table::Events;
     let rolled_up = batches.map(|batch| {
         let batch = batch?;
-        roll_up(place, &mut rollup, &mut files, &batch)?;
+        roll_up(place, &mut rollup, &mut files, &plain(&batch)?)?;
         Ok(batch)
     });
     let written = write_files(&place.events, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
