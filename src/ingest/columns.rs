@@ -9,7 +9,7 @@ use arrow::compute::take_record_batch;
 use crate::error::{Error, Result};
 use crate::event::Reason;
 use crate::period::Day;
-use crate::store::staged_schema;
+use crate::store::{Coder, coded_schema, staged_schema};
 
 use super::chunks::lossy_raw;
 use super::record::{Event, Judge, Rules, Values, cut_raw};
@@ -64,17 +64,21 @@ pub(super) struct Harvester {
     judge: Judge,
     event_id: StringBuilder,
     ts: TimestampMicrosecondBuilder,
-    user_id: StringBuilder,
-    org_id: StringBuilder,
-    app_id: StringBuilder,
-    action: StringBuilder,
+    user_id: Coder,
+    org_id: Coder,
+    app_id: Coder,
+    action: Coder,
     duration_ms: Int64Builder,
-    concurrent_id: StringBuilder,
+    concurrent_id: Coder,
     extra: StringBuilder,
     days: Vec<Day>,
     text_bytes: usize,
+    whole_bytes: usize,
     harvest: Harvest,
 }
+
+// What an event takes beside its texts, about.
+const ROW_BYTES: usize = 64;
 
 impl Harvester {
     /// Nothing is read yet.
@@ -83,17 +87,23 @@ impl Harvester {
             judge: Judge::new(rules),
             event_id: StringBuilder::new(),
             ts: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
-            user_id: StringBuilder::new(),
-            org_id: StringBuilder::new(),
-            app_id: StringBuilder::new(),
-            action: StringBuilder::new(),
+            user_id: Coder::default(),
+            org_id: Coder::default(),
+            app_id: Coder::default(),
+            action: Coder::default(),
             duration_ms: Int64Builder::new(),
-            concurrent_id: StringBuilder::new(),
+            concurrent_id: Coder::default(),
             extra: StringBuilder::new(),
             days: Vec::new(),
             text_bytes: 0,
+            whole_bytes: 0,
             harvest: Harvest::default(),
         }
+    }
+
+    /// The rules.
+    pub(super) fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// Takes one record; the reason if it is no event (tell it with [`Self::reject`]).
@@ -112,30 +122,47 @@ impl Harvester {
 
     /// How much text the accepted events hold, in bytes, about.
     pub(super) fn bytes(&self) -> usize {
-        self.text_bytes + self.days.len() * 64
+        self.text_bytes + self.days.len() * ROW_BYTES + self.whole_bytes
+    }
+
+    /// Takes events that need no judge any more, behind all that were taken before. `batch` has the columns of staged
+    /// events, ids coded.
+    pub(super) fn take_whole(&mut self, batch: &RecordBatch, days: &[Day], file: u32) -> Result<()> {
+        self.close_batch(file)?;
+        self.harvest.read += batch.num_rows() as u64;
+        self.whole_bytes += batch.num_rows() * ROW_BYTES;
+        self.harvest.batches.extend(by_day(batch, days)?);
+        Ok(())
     }
 
     /// Everything taken since the beginning, or since the last harvest. `file` is the number of the file.
     pub(super) fn harvest(&mut self, file: u32, lines: u64) -> Result<Harvest> {
-        let days = std::mem::take(&mut self.days);
+        self.close_batch(file)?;
+        self.whole_bytes = 0;
         let mut harvest = std::mem::take(&mut self.harvest);
         harvest.lines = lines;
+        Ok(harvest)
+    }
+
+    fn close_batch(&mut self, file: u32) -> Result<()> {
+        let days = std::mem::take(&mut self.days);
         if !days.is_empty() {
-            harvest.batches = by_day(&self.batch(file, days.len())?, &days)?;
+            let batch = self.batch(file, days.len())?;
+            self.harvest.batches.extend(by_day(&batch, &days)?);
         }
         self.text_bytes = 0;
-        Ok(harvest)
+        Ok(())
     }
 
     fn accept(&mut self, event: &Event, extra: Option<&str>) {
         self.event_id.append_value(event.event_id);
         self.ts.append_value(event.ts_us);
-        self.user_id.append_value(event.user_id);
-        self.org_id.append_value(event.org_id);
-        self.app_id.append_value(event.app_id);
-        self.action.append_value(event.action);
+        self.user_id.push(event.user_id);
+        self.org_id.push(event.org_id);
+        self.app_id.push(event.app_id);
+        self.action.push(event.action);
         self.duration_ms.append_value(event.duration_ms);
-        self.concurrent_id.append_value(event.concurrent_id);
+        self.concurrent_id.push(event.concurrent_id);
         self.extra.append_option(extra);
         self.days.push(event.day);
         let ids = event.event_id.len() + event.user_id.len() + event.org_id.len() + event.app_id.len();
@@ -156,7 +183,7 @@ impl Harvester {
             Arc::new(self.extra.finish()),
             Arc::new(UInt32Array::from_value(file, rows)),
         ];
-        RecordBatch::try_new(staged_schema(), columns).map_err(internal)
+        RecordBatch::try_new(coded_schema(&staged_schema()), columns).map_err(internal)
     }
 }
 

@@ -6,6 +6,7 @@ mod chunks;
 mod columns;
 mod csv;
 mod duration;
+mod feed;
 mod inputs;
 mod json;
 mod jsonl;
@@ -20,6 +21,7 @@ mod shape;
 mod table;
 mod text;
 mod timestamp;
+mod whole;
 
 pub use inputs::find;
 
@@ -29,24 +31,17 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::settings::{LogFormat, Settings};
 use crate::store::Staging;
 
-use self::bytes::{Checksum, Progress, Seekable, checksum};
-use self::columns::Harvest;
-use self::inputs::{Source, sources};
-use self::keep::Keep;
-use self::mapping::Mapping;
-use self::parallel::in_order;
-use self::parquet::{ParquetFile, Reading};
-use self::record::Rules;
+use self::bytes::Progress;
+use self::feed::{Feed, Step};
+use self::inputs::sources;
 use self::rejects::Rejects;
 
 const MAX_CHUNK_BYTES: u64 = 4 << 20;
 const MIN_CHUNK_BYTES: u64 = 256 << 10;
-// Offsets of Arrow text have 31 bits.
-const LONGEST_RECORD_BYTES: u64 = 1 << 30;
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -132,73 +127,12 @@ fn read_in_chunks(order: &Order, threads: usize, chunk_bytes: usize) -> Result<I
         files: Vec::with_capacity(sources.len()),
         staging: Staging::new(order.work_folder, settings.engine.memory / 4),
         rejects: Rejects::new(settings.engine.memory / 4),
+        line: 0,
     };
-    let mut seen = HashSet::new();
-    for source in sources {
-        let Checksum { bytes, sha256 } = checksum(&source.path)?;
-        let skipped = order.known.contains(&sha256) || !seen.insert(sha256.clone());
-        let file = u32::try_from(gathered.files.len()).map_err(|_| Error::Usage("there are too many files".into()))?;
-        gathered.files.push(FileReport {
-            source: source.label.clone(),
-            sha256,
-            bytes,
-            skipped,
-            ..FileReport::default()
-        });
-        if skipped {
-            progress.add(bytes);
-            continue;
-        }
-        let keep = Keep::new(source.settings.map_or(&[], |settings| settings.keep.as_slice()));
-        let rules = rules(order, &source);
-        let reading = Reading { rules: &rules, keep: &keep, mapping: None, file };
-        let plan = text::Plan { reading, threads, chunk_bytes, bytes, progress: &progress };
-        let mut line = 0;
-        let take = |harvest| gathered.add(harvest, &mut line);
-        match source.format {
-            LogFormat::Jsonl => text::read_jsonl(&source, &plan, take)?,
-            LogFormat::Csv => text::read_csv(&source, &plan, take)?,
-            LogFormat::Parquet => read_parquet(&source, &plan, order.work_folder, take)?,
-        }
-    }
+    let feed = Feed { order, threads, chunk_bytes, progress: &progress };
+    feed.read(&sources, |step| gathered.add(step))?;
     gathered.rejects.check_share(&gathered.files, settings.ingest.max_rejected)?;
     Ok(Intake { files: gathered.files, staging: gathered.staging, rejects: gathered.rejects.finish()?, passed_over })
-}
-
-fn rules(order: &Order, source: &Source) -> Rules {
-    let ingest = &order.settings.ingest;
-    Rules {
-        zone: order.settings.report.time_zone,
-        now: order.now,
-        earliest_day: ingest.earliest_day,
-        ts: source.settings.map_or_else(Default::default, |settings| settings.ts),
-        max_record_bytes: usize::try_from(ingest.max_record_bytes.min(LONGEST_RECORD_BYTES)).unwrap_or(usize::MAX),
-    }
-}
-
-fn read_parquet(
-    source: &Source,
-    plan: &text::Plan,
-    work_folder: &Path,
-    take: impl FnMut(Harvest) -> Result<()>,
-) -> Result<()> {
-    let stored = Seekable::open(&source.path, plan.bytes, work_folder, plan.progress)?;
-    let file = ParquetFile::open(stored.path(), &source.label)?;
-    let select = source.settings.and_then(|settings| settings.select.as_deref());
-    let mapping = select.map(|select| Mapping::new(select, file.schema())).transpose();
-    let mapping = mapping.map_err(|e| e.within(&source.label))?;
-    let reading = Reading { mapping: mapping.as_ref(), ..plan.reading };
-    let mut groups = file.group_bytes().into_iter().enumerate();
-    let mut left = if stored.is_copy() { 0 } else { plan.bytes };
-    let jobs = || {
-        Ok(groups.next().map(|(group, bytes)| {
-            let bytes = bytes.min(left);
-            left -= bytes;
-            plan.progress.add(bytes);
-            group
-        }))
-    };
-    in_order(plan.threads, jobs, |group, give| file.read(group, &reading, give), take)
 }
 
 // What has been read so far.
@@ -206,20 +140,29 @@ struct Gathered {
     files: Vec<FileReport>,
     staging: Staging,
     rejects: Rejects,
+    // The number of lines of the present file so far.
+    line: u64,
 }
 
 impl Gathered {
-    // `line` is the number of lines of the present file before this harvest.
-    fn add(&mut self, harvest: Harvest, line: &mut u64) -> Result<()> {
+    fn add(&mut self, step: Step) -> Result<()> {
+        let harvest = match step {
+            Step::Harvest(harvest) => harvest,
+            Step::File(report) => {
+                self.files.push(report);
+                self.line = 0;
+                return Ok(());
+            }
+        };
         let rejected = harvest.rejects.len() as u64;
         let Some(file) = self.files.last_mut() else { return Ok(()) };
         for (place, reason, raw) in harvest.rejects.iter() {
-            self.rejects.add(&file.source, *line + place, reason, raw)?;
+            self.rejects.add(&file.source, self.line + place, reason, raw)?;
         }
         file.read += harvest.read;
         file.rejected += rejected;
         file.accepted += harvest.read - rejected;
-        *line += harvest.lines;
+        self.line += harvest.lines;
         for (day, batch) in harvest.batches {
             self.staging.push(day, batch)?;
         }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,23 +20,32 @@ use super::keep::Keep;
 use super::mapping::Mapping;
 use super::record::{FIELDS, Rules};
 use super::table::{Table, rows_as_json};
+use super::whole::{Columns, rows_at, wanted_schema};
 
 const BATCH_ROWS: usize = 8192;
+// Rows that are taken as they are come in as many as a day is sorted by, unless they are long.
+const WHOLE_BATCH_ROWS: usize = 1 << 16;
+const WHOLE_ROW_BYTES: i64 = 1 << 10;
 const HARVEST_BYTES: usize = 8 << 20;
 
 /// An opened file.
-pub(super) struct ParquetFile<'a> {
+pub(super) struct ParquetFile {
     path: PathBuf,
-    label: &'a str,
+    label: String,
     metadata: ArrowReaderMetadata,
+    // The same, but asking for the columns as they are taken whole.
+    whole: ArrowReaderMetadata,
 }
 
-impl<'a> ParquetFile<'a> {
+impl ParquetFile {
     /// Reads the footer. `label` is what people call the file.
-    pub(super) fn open(path: &Path, label: &'a str) -> Result<Self> {
+    pub(super) fn open(path: &Path, label: &str) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::path("read", path, e))?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| damaged(label, &e))?;
-        Ok(Self { path: path.to_owned(), label, metadata })
+        let options = ArrowReaderOptions::new().with_schema(wanted_schema(metadata.schema()));
+        let whole = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options);
+        let whole = whole.unwrap_or_else(|_| metadata.clone());
+        Ok(Self { path: path.to_owned(), label: label.to_owned(), metadata, whole })
     }
 
     /// The columns of the file.
@@ -55,10 +65,23 @@ impl<'a> ParquetFile<'a> {
             Some(mapping) => mapping.columns().to_vec(),
             None => self.field_columns(reading.keep),
         };
-        let mut part = Part { harvester: Harvester::new(reading.rules), rejected: Vec::new(), rows: 0 };
-        for batch in self.reader(group, &columns, None)? {
-            let batch = batch.map_err(|e| damaged(self.label, &e))?;
-            part.take(&batch, reading).map_err(|e| e.within(self.label))?;
+        let mut part = Part {
+            harvester: Harvester::new(reading.rules),
+            columns: Columns::default(),
+            rejected: Vec::new(),
+            rows: 0,
+        };
+        let footer = self.metadata.metadata().row_group(group);
+        let is_short = footer.total_byte_size() < WHOLE_ROW_BYTES.saturating_mul(footer.num_rows());
+        let (metadata, batch_rows) = match reading {
+            Reading { mapping: None, keep, .. } if keep.names().is_empty() && is_short => {
+                (&self.whole, WHOLE_BATCH_ROWS)
+            }
+            _ => (&self.metadata, BATCH_ROWS),
+        };
+        for batch in self.reader(metadata, group, &columns, None, batch_rows)? {
+            let batch = batch.map_err(|e| damaged(&self.label, &e))?;
+            part.take(&batch, reading).map_err(|e| e.within(&self.label))?;
             if part.harvester.bytes() > HARVEST_BYTES && !give(part.harvester.harvest(reading.file, 0)?) {
                 return Ok(());
             }
@@ -84,8 +107,8 @@ impl<'a> ParquetFile<'a> {
         let selection = RowSelection::from_consecutive_ranges(rows.map(|row| row..row + 1), total);
         let columns: Vec<usize> = (0..self.schema().fields().len()).collect();
         let mut rejected = part.rejected.iter();
-        for batch in self.reader(group, &columns, Some(selection))? {
-            let batch = batch.map_err(|e| damaged(self.label, &e))?;
+        for batch in self.reader(&self.metadata, group, &columns, Some(selection), BATCH_ROWS)? {
+            let batch = batch.map_err(|e| damaged(&self.label, &e))?;
             // A column whose type JSON cannot show must not turn a rejected row into a failed ingest.
             let raw = rows_as_json(&batch).unwrap_or_else(|_| vec![String::new(); batch.num_rows()]);
             for (raw, (row, reason)) in raw.iter().zip(&mut rejected) {
@@ -100,20 +123,22 @@ impl<'a> ParquetFile<'a> {
 
     fn reader(
         &self,
+        metadata: &ArrowReaderMetadata,
         group: usize,
         columns: &[usize],
         selection: Option<RowSelection>,
+        batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader> {
         let file = File::open(&self.path).map_err(|e| Error::path("read", &self.path, e))?;
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
             .with_row_groups(vec![group])
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .with_projection(mask);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
-        builder.build().map_err(|e| damaged(self.label, &e))
+        builder.build().map_err(|e| damaged(&self.label, &e))
     }
 
     fn field_columns(&self, keep: &Keep) -> Vec<usize> {
@@ -136,12 +161,17 @@ pub(super) struct Reading<'a> {
 // A row group on its way: which of its rows are no events, and how many rows were taken.
 struct Part {
     harvester: Harvester,
+    columns: Columns,
     rejected: Vec<(u64, Reason)>,
     rows: u64,
 }
 
 impl Part {
     fn take(&mut self, batch: &RecordBatch, reading: &Reading) -> Result<()> {
+        if self.take_whole(batch, reading)? {
+            self.rows += batch.num_rows() as u64;
+            return Ok(());
+        }
         let mapped = reading.mapping.map(|mapping| mapping.run(batch)).transpose()?;
         let (fields, rows) = match &mapped {
             Some((fields, rows)) => (fields, Some(rows)),
@@ -154,6 +184,37 @@ impl Part {
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
+
+    // Whether the batch could be taken as it is, but for the rows that are no events.
+    fn take_whole(&mut self, batch: &RecordBatch, reading: &Reading) -> Result<bool> {
+        if reading.mapping.is_some() || !reading.keep.names().is_empty() {
+            return Ok(false);
+        }
+        let judge = self.harvester.judge();
+        let Some(whole) = self.columns.judge(batch, judge, reading.rules.max_record_bytes, reading.file)? else {
+            return Ok(false);
+        };
+        let mut refused = Vec::with_capacity(whole.suspects.len());
+        if !whole.suspects.is_empty() {
+            let suspects = rows_at(batch, &whole.suspects)?;
+            let table = table(&suspects, reading)?;
+            for (place, row) in whole.suspects.iter().enumerate() {
+                match judge.event(&table.values(place)) {
+                    Err(reason) => refused.push((self.rows + u64::from(*row), reason)),
+                    // The long way has the last word.
+                    Ok(_) => return Ok(false),
+                }
+            }
+        }
+        self.harvester.take_whole(&whole.batch, &whole.days, reading.file)?;
+        self.rejected.extend(refused);
+        Ok(true)
+    }
+}
+
+fn table(batch: &RecordBatch, reading: &Reading) -> Result<Table> {
+    Table::new(batch, reading.keep)
+        .map_err(|e| Error::Data(format!("a column cannot be read: {e}; leave it out, or give it another type")))
 }
 
 /// Takes each row of a batch with event fields; tells those that are no events, by their place.
@@ -163,8 +224,7 @@ pub(super) fn take_rows(
     harvester: &mut Harvester,
     mut refuse: impl FnMut(usize, Reason),
 ) -> Result<()> {
-    let table = Table::new(batch, reading.keep)
-        .map_err(|e| Error::Data(format!("a column cannot be read: {e}; leave it out, or give it another type")))?;
+    let table = table(batch, reading)?;
     let max_bytes = reading.rules.max_record_bytes;
     let has_long = table.longest_row_bytes() > max_bytes;
     for row in 0..batch.num_rows() {

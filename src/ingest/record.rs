@@ -156,6 +156,17 @@ impl Judge {
         Ok(Event { event_id, ts_us, day, user_id, org_id, app_id, action, duration_ms, concurrent_id })
     }
 
+    /// The day of an instant that an event may have, after all rules for `ts`.
+    #[inline]
+    pub(super) fn day_of(&self, ts_us: i64) -> Option<Day> {
+        self.clock.day(ts_us).filter(|day| ts_us <= self.latest_us && *day >= self.earliest_day)
+    }
+
+    /// The form of numbers in `ts`.
+    pub(super) fn form(&self) -> TimestampForm {
+        self.form
+    }
+
     fn instant(&self, value: Value) -> Result<i64, Reason> {
         let read = match (value, self.form) {
             (Value::Missing | Value::Text(""), _) => return Err(Reason::MissingTs),
@@ -197,8 +208,9 @@ fn duration(ms: Value, seconds: Value) -> Option<i64> {
     }
 }
 
+/// Whether a text is an id, or empty.
 // Bytes that can begin no control character decide almost every id without decoding it: those of C1 begin with 0xC2.
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     let suspects = id.bytes().filter(|b| matches!(b, 0..0x20 | 0x7f | 0xc2)).count();
     id.len() <= MAX_ID_BYTES && (suspects == 0 || !id.chars().any(char::is_control))
 }

@@ -137,7 +137,8 @@ impl Column {
     }
 }
 
-fn instant_us(value: i64, unit: TimeUnit) -> Option<i64> {
+/// An instant in microseconds; `None` beyond 64 bits.
+pub(super) fn instant_us(value: i64, unit: TimeUnit) -> Option<i64> {
     match unit {
         TimeUnit::Second => value.checked_mul(1_000_000),
         TimeUnit::Millisecond => value.checked_mul(1_000),

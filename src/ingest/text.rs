@@ -2,6 +2,7 @@
 //! source's select. It does not know what makes a record an event.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -14,6 +15,7 @@ use super::bytes::{Progress, open, read_error};
 use super::chunks::{Cutter, Ending, Piece};
 use super::columns::{Harvest, Harvester, Refusals, internal};
 use super::csv::{self, Header};
+use super::feed::Manner;
 use super::inputs::Source;
 use super::jsonl;
 use super::mapping::Mapping;
@@ -22,9 +24,8 @@ use super::parquet::{Reading, take_rows};
 use super::quotes::count_lines;
 use super::shape::{Members, Rows};
 
-/// How a file is read.
+/// How a file is cut.
 pub(super) struct Plan<'a> {
-    pub(super) reading: Reading<'a>,
     pub(super) threads: usize,
     pub(super) chunk_bytes: usize,
     /// The length of the file when it was hashed.
@@ -34,79 +35,110 @@ pub(super) struct Plan<'a> {
 
 type Stream<'a> = Box<dyn Read + Send + 'a>;
 
-/// Reads a JSON Lines file.
-pub(super) fn read_jsonl(source: &Source, plan: &Plan, take: impl FnMut(Harvest) -> Result<()>) -> Result<()> {
-    let mapping = match source.settings.and_then(|settings| settings.select.as_deref()) {
-        None => None,
-        Some(select) => {
-            let raw = shape(source, plan)?;
-            // Without a single column no record can have a field; the plain rules say so line by line.
-            if raw.fields().is_empty() { None } else { Some((mapping(select, &raw, source)?, raw)) }
-        }
-    };
-    let cutter = cutter(source, plan, plan.progress)?;
-    let Reading { rules, keep, file, .. } = plan.reading;
-    each_piece(source, plan, cutter, take, |records| match &mapping {
-        None => jsonl::read(records, rules, keep, file),
-        Some((mapping, raw)) => mapped_jsonl(records, raw, &Reading { mapping: Some(mapping), ..plan.reading }),
-    })
+/// An opened file.
+pub(super) struct TextFile<'a> {
+    cutter: Cutter<Stream<'a>>,
+    /// What stands before the first piece.
+    pub(super) before: Option<Harvest>,
+    /// Reads the pieces.
+    pub(super) reader: Arc<TextReader>,
 }
 
-/// Reads a CSV file. One without any record, not even a header, has no records.
-pub(super) fn read_csv(source: &Source, plan: &Plan, mut take: impl FnMut(Harvest) -> Result<()>) -> Result<()> {
-    let mut cutter = cutter(source, plan, plan.progress)?;
-    let header = cutter.header().map_err(|e| read_error(source.label.as_ref(), &e))?;
-    let refused = |what| Error::Data(format!("{}: the header {what}; nothing was ingested", source.label));
-    let Some((header, lines)) = header.map_err(refused)? else { return Ok(()) };
-    let Reading { rules, keep, file, .. } = plan.reading;
-    let header = Header::parse(&header, keep).map_err(|e| e.within(&source.label))?;
-    take(Harvest { lines, ..Harvest::default() })?;
-    let mapping = match source.settings.and_then(|settings| settings.select.as_deref()) {
-        None => None,
-        Some(select) => {
+/// Reads pieces of one file, in any thread.
+pub(super) struct TextReader {
+    label: String,
+    manner: Manner,
+    form: Form,
+}
+
+enum Form {
+    // With the raw columns, if there is a select.
+    Jsonl(Option<Schema>),
+    Csv(Header),
+}
+
+impl<'a> TextFile<'a> {
+    /// Opens a JSON Lines file.
+    pub(super) fn open_jsonl(source: &Source, mut manner: Manner, plan: &Plan<'a>) -> Result<Self> {
+        let mut raw = None;
+        if let Some(select) = select_of(source) {
+            let columns = shape(source, plan, manner.rules.max_record_bytes)?;
+            // Without a single column no record can have a field; the plain rules say so line by line.
+            if !columns.fields().is_empty() {
+                manner.mapping = Some(mapping(select, &columns, source)?);
+                raw = Some(columns);
+            }
+        }
+        let cutter = cutter(source, plan, manner.rules.max_record_bytes, plan.progress)?;
+        let reader = TextReader { label: source.label.clone(), manner, form: Form::Jsonl(raw) };
+        Ok(Self { cutter, before: None, reader: Arc::new(reader) })
+    }
+
+    /// Opens a CSV file. One without any record, not even a header, has no records: `None`.
+    pub(super) fn open_csv(source: &Source, mut manner: Manner, plan: &Plan<'a>) -> Result<Option<Self>> {
+        let mut cutter = cutter(source, plan, manner.rules.max_record_bytes, plan.progress)?;
+        let header = cutter.header().map_err(|e| read_error(source.label.as_ref(), &e))?;
+        let refused = |what| Error::Data(format!("{}: the header {what}; nothing was ingested", source.label));
+        let Some((header, lines)) = header.map_err(refused)? else { return Ok(None) };
+        let header = Header::parse(&header, &manner.keep).map_err(|e| e.within(&source.label))?;
+        if let Some(select) = select_of(source) {
             let text = |name: &String| Field::new(name, DataType::Utf8, true);
             let raw = Schema::new(header.names.iter().map(text).collect::<Vec<_>>());
-            Some(self::mapping(select, &raw, source)?)
+            manner.mapping = Some(mapping(select, &raw, source)?);
         }
-    };
-    each_piece(source, plan, cutter, take, |records| match &mapping {
-        None => csv::read(records, rules, &header, keep, file),
-        Some(mapping) => mapped_csv(records, &header, &Reading { mapping: Some(mapping), ..plan.reading }),
-    })
+        let reader = TextReader { label: source.label.clone(), manner, form: Form::Csv(header) };
+        let before = Some(Harvest { lines, ..Harvest::default() });
+        Ok(Some(Self { cutter, before, reader: Arc::new(reader) }))
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Piece>> {
+        self.cutter.next().map_err(|e| read_error(self.reader.label.as_ref(), &e))
+    }
+}
+
+impl TextReader {
+    /// Reads a piece.
+    pub(super) fn read(&self, piece: Piece) -> Result<Harvest> {
+        match piece {
+            Piece::Records(records) => self.records(&records).map_err(|e| e.within(&self.label)),
+            Piece::Refused(reason, raw) => {
+                let mut rejects = Refusals::default();
+                rejects.push(1, reason, &raw);
+                Ok(Harvest { rejects, read: 1, lines: 1, ..Harvest::default() })
+            }
+        }
+    }
+
+    fn records(&self, records: &[u8]) -> Result<Harvest> {
+        let reading = self.manner.reading();
+        let Reading { rules, keep, file, .. } = reading;
+        match &self.form {
+            Form::Jsonl(None) => jsonl::read(records, rules, keep, file),
+            Form::Jsonl(Some(raw)) => mapped_jsonl(records, raw, &reading),
+            Form::Csv(header) if reading.mapping.is_some() => mapped_csv(records, header, &reading),
+            Form::Csv(header) => csv::read(records, rules, header, keep, file),
+        }
+    }
+}
+
+fn select_of<'a>(source: &Source<'a>) -> Option<&'a str> {
+    source.settings.and_then(|settings| settings.select.as_deref())
 }
 
 fn mapping(select: &str, raw: &Schema, source: &Source) -> Result<Mapping> {
     Mapping::new(select, raw).map_err(|e| e.within(&source.label))
 }
 
-fn cutter<'a>(source: &Source, plan: &Plan, progress: &'a Progress<'a>) -> Result<Cutter<Stream<'a>>> {
-    let stream = open(&source.path, plan.bytes, progress)?;
-    let ending = if source.format == LogFormat::Csv { Ending::Quoted } else { Ending::Line };
-    Cutter::new(stream, ending, plan.chunk_bytes, plan.reading.rules.max_record_bytes)
-        .map_err(|e| read_error(source.label.as_ref(), &e))
-}
-
-fn each_piece(
+fn cutter<'a>(
     source: &Source,
     plan: &Plan,
-    mut cutter: Cutter<Stream>,
-    take: impl FnMut(Harvest) -> Result<()>,
-    read: impl Fn(&[u8]) -> Result<Harvest> + Sync,
-) -> Result<()> {
-    let next = || cutter.next().map_err(|e| read_error(source.label.as_ref(), &e));
-    let work = |piece, give: &mut dyn FnMut(Harvest) -> bool| {
-        let harvest = match piece {
-            Piece::Records(records) => read(&records).map_err(|e| e.within(&source.label))?,
-            Piece::Refused(reason, raw) => {
-                let mut rejects = Refusals::default();
-                rejects.push(1, reason, &raw);
-                Harvest { rejects, read: 1, lines: 1, ..Harvest::default() }
-            }
-        };
-        give(harvest);
-        Ok(())
-    };
-    in_order(threads_for(plan), next, work, take)
+    max_record_bytes: usize,
+    progress: &'a Progress<'a>,
+) -> Result<Cutter<Stream<'a>>> {
+    let stream = open(&source.path, plan.bytes, progress)?;
+    let ending = if source.format == LogFormat::Csv { Ending::Quoted } else { Ending::Line };
+    Cutter::new(stream, ending, plan.chunk_bytes, max_record_bytes).map_err(|e| read_error(source.label.as_ref(), &e))
 }
 
 // A small file is not worth a thread.
@@ -115,10 +147,9 @@ fn threads_for(plan: &Plan) -> usize {
 }
 
 // The raw columns that the whole file shows.
-fn shape(source: &Source, plan: &Plan) -> Result<Schema> {
+fn shape(source: &Source, plan: &Plan, max_record_bytes: usize) -> Result<Schema> {
     let silent = Progress::new(0, &|_, _| {});
-    let mut cutter = cutter(source, plan, &silent)?;
-    let max_record_bytes = plan.reading.rules.max_record_bytes;
+    let mut cutter = cutter(source, plan, max_record_bytes, &silent)?;
     let mut whole = Members::default();
     in_order(
         threads_for(plan),
@@ -176,7 +207,7 @@ fn mapped_csv(text: &[u8], header: &Header, reading: &Reading) -> Result<Harvest
         });
         taken.add(number, bytes, outcome);
     });
-    let arrays = builders.iter_mut().map(|builder| std::sync::Arc::new(builder.finish()) as ArrayRef).collect();
+    let arrays = builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
     taken.harvest(Schema::new(fields), arrays, reading, count_lines(text))
 }
 

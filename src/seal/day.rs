@@ -12,7 +12,7 @@ use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
-use super::rows::{RowId, Rows, gather, position, rows_at_once};
+use super::rows::{RowId, Rows, gather, plain, position, rows_at_once};
 use super::who::Who;
 use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
@@ -115,7 +115,7 @@ pub(super) fn seal_day(
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
     let write = |part: &Range<usize>| {
         let mut crossing = Crossing::default();
-        let files = write_part(place, slices(chunks, &order.ids[part.clone()]), &mut crossing)?;
+        let files = write_part(place, slices(chunks, order, part.clone()), &mut crossing)?;
         Ok((files, crossing))
     };
     let parts = match place.threads {
@@ -131,10 +131,15 @@ fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<Da
     Ok(files)
 }
 
-/// The rows with these ids, in batches, in order.
-pub(super) fn slices<'a>(chunks: &'a [Rows], ids: &'a [RowId]) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+/// A range of sorted rows, in batches, ids coded.
+pub(super) fn slices<'a>(
+    chunks: &'a [Rows],
+    order: &'a Order,
+    part: Range<usize>,
+) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
     let most = rows_at_once(chunks.iter().map(Rows::extra_bytes).sum());
-    ids.chunks(most).map(|ids| gather(chunks, &ids.iter().map(|&id| position(id)).collect::<Vec<_>>()))
+    let positions = |ids: &[RowId]| ids.iter().map(|&id| position(id)).collect::<Vec<_>>();
+    order.ids[part].chunks(most).map(move |ids| gather(chunks, &order.pool, &positions(ids)))
 }
 
 impl Place<'_> {
@@ -166,7 +171,7 @@ pub(super) fn write_part(
     let table = Table::Events;
     let rolled_up = batches.map(|batch| {
         let batch = batch?;
-        roll_up(place, &mut rollup, &batch, &mut files, crossing)?;
+        roll_up(place, &mut rollup, &plain(&batch)?, &mut files, crossing)?;
         Ok(batch)
     });
     let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;

@@ -15,7 +15,7 @@ use super::day::{DayFiles, DayResult, Place, slices, write_part};
 use super::dedupe::Dedupe;
 use super::merge::Merge;
 use super::order::sort;
-use super::rows::{Rows, chunks};
+use super::rows::{Rows, chunks, plain};
 use super::work::{RUN_BATCH_ROWS, create, read, remove};
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -48,7 +48,7 @@ pub(super) fn seal_large_day(
     // Half of the memory, since a partition is never quite as large as the others.
     let count = room.wanted.div_ceil((room.memory / 2).max(1)).clamp(2, MOST_PARTITIONS);
     let sealed = spread(sealed, count, &room.folder.join("sealed"), &Table::Events.file_schema(), |rows| {
-        Ok((rows.batch.clone(), vec![false; rows.len()]))
+        Ok((plain(&rows.batch)?, vec![false; rows.len()]))
     })?;
     let staged =
         spread(staged, count, &room.folder.join("staged"), &staged_schema(), |rows| first_of_each(rows, &mut result))?;
@@ -81,7 +81,7 @@ fn first_of_each(rows: &Rows, result: &mut DayResult) -> Result<(RecordBatch, Ve
     };
     let duplicate = Dedupe::new(std::slice::from_ref(rows)).duplicate.pop().unwrap_or_default();
     result.count_duplicates(rows, &duplicate)?;
-    let columns = rows.batch.columns().iter().cloned().chain([Arc::new(file.clone()) as _]).collect();
+    let columns = plain(&rows.batch)?.columns().iter().cloned().chain([Arc::new(file.clone()) as _]).collect();
     let batch = RecordBatch::try_new(staged_schema(), columns)
         .map_err(|cause| Error::Internal(format!("staged events do not fit: {cause}")))?;
     Ok((batch, duplicate))
@@ -106,8 +106,8 @@ fn seal_partition(place: &Place<'_>, [sealed, staged]: [&Path; 2], run: &Path, r
     rows.extend(staged_rows);
     let order = sort(&rows, &left_out, usize::MAX, place.threads)?;
     let mut writer = create(run, &Table::Events.file_schema())?;
-    for batch in slices(&rows, &order.ids) {
-        let batch = batch?;
+    for batch in slices(&rows, &order, 0..order.ids.len()) {
+        let batch = plain(&batch?)?;
         for start in (0..batch.num_rows()).step_by(RUN_BATCH_ROWS) {
             let part = batch.slice(start, RUN_BATCH_ROWS.min(batch.num_rows() - start));
             writer.write(&part).map_err(|cause| Error::path("write", run, cause))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::rows::{CHUNK_ROWS, MANY_BYTES, Rows, gather};
+use super::rows::{CHUNK_ROWS, MANY_BYTES, Rows, interleave};
 use crate::error::Result;
 
 /// The merge of several runs, each sorted by [`Rows::compare`].
@@ -75,14 +75,14 @@ impl<I: Iterator<Item = Result<RecordBatch>>> Merge<I> {
                 drop(top);
             }
             if self.rows >= self.part_rows {
-                let next = self.heads.peek().map(|Reverse(head)| head.rows.org_id.value(head.row));
-                self.is_part_over = next.is_some_and(|org| org != last.0.org_id.value(last.1));
+                let next = self.heads.peek().map(|Reverse(head)| head.rows.org(head.row));
+                self.is_part_over = next.is_some_and(|org| org != last.0.org(last.1));
             }
         }
         if positions.is_empty() {
             return Ok(None);
         }
-        let batch = gather(&self.sources, &positions)?;
+        let batch = interleave(&self.sources, &positions)?;
         self.forget_sources();
         Ok(Some(batch))
     }

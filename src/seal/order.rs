@@ -6,13 +6,87 @@
 use std::hash::BuildHasher;
 use std::ops::Range;
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, StringArray};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
-use super::names::ranks;
-use super::rows::{CHUNK_ROWS, RowId, Rows, Texts, position, row_id};
+use super::names;
+use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
 use crate::error::{Error, Result};
+use crate::store::CODED_COLUMNS;
+
+/// The texts of the coded columns of many chunks, in the order of `CODED_COLUMNS`.
+#[derive(Debug, Default)]
+pub(super) struct Pool(pub(super) [Ranking; CODED_COLUMNS.len()]);
+
+/// All texts of one kind, ranked by their bytes.
+#[derive(Debug)]
+pub(super) struct Ranking {
+    /// The distinct texts in order, a `StringArray`.
+    pub(super) texts: ArrayRef,
+    // The ranks of the texts of a list, for each list.
+    lists: Vec<Vec<u32>>,
+    // The list of each chunk.
+    chunks: Vec<usize>,
+}
+
+impl Pool {
+    /// Ranks the texts of all chunks.
+    pub(super) fn new(chunks: &[impl Borrow<Rows>]) -> Result<Self> {
+        let mut pool = Self::default();
+        for (column, ranking) in pool.0.iter_mut().enumerate() {
+            *ranking = Ranking::new(chunks.iter().map(|rows| &rows.borrow().coded[column]))?;
+        }
+        Ok(pool)
+    }
+}
+
+impl Default for Ranking {
+    fn default() -> Self {
+        Self { texts: Arc::new(StringArray::new_null(0)), lists: Vec::new(), chunks: Vec::new() }
+    }
+}
+
+impl Ranking {
+    fn new<'a>(columns: impl Iterator<Item = &'a Coded>) -> Result<Self> {
+        let mut codes = Codes::default();
+        let (mut known, mut lists, mut chunks) = (Vec::<&StringArray>::new(), Vec::new(), Vec::new());
+        for column in columns {
+            // Batches of one row group share their list.
+            let list = match known.iter().rposition(|known| is_same(known, &column.texts)) {
+                Some(list) => list,
+                None => {
+                    known.push(&column.texts);
+                    lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
+                    lists.len() - 1
+                }
+            };
+            chunks.push(list);
+        }
+        let (ranks, texts) = codes.ranks()?;
+        for code in lists.iter_mut().flatten() {
+            *code = ranks[*code as usize];
+        }
+        Ok(Self { texts: Arc::new(texts), lists, chunks })
+    }
+
+    /// The ranks of the codes of a chunk.
+    pub(super) fn of(&self, chunk: usize) -> &[u32] {
+        &self.lists[self.chunks[chunk]]
+    }
+
+    fn bits(&self) -> u32 {
+        bits(self.texts.len().saturating_sub(1) as u64)
+    }
+}
+
+fn is_same(one: &StringArray, other: &StringArray) -> bool {
+    one.len() == other.len() && one.value_offsets().as_ptr() == other.value_offsets().as_ptr()
+}
 
 /// The events of a day in the order in which they are stored.
 #[derive(Debug, Default)]
@@ -21,6 +95,8 @@ pub(super) struct Order {
     pub(super) ids: Vec<RowId>,
     /// Consecutive ranges of `ids`; no organisation is in two of them.
     pub(super) parts: Vec<Range<usize>>,
+    /// The texts of their ids.
+    pub(super) pool: Pool,
 }
 
 /// Sorts the rows of all chunks (at most 65,536) but those marked in `left_out`, which goes by chunk, then row; an
@@ -30,14 +106,16 @@ pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usi
     if chunks.len() > CHUNK_ROWS {
         return Err(Error::Internal(format!("cannot sort {} batches of events at once", chunks.len())));
     }
-    let mut packed = Packed::new(chunks, left_out);
+    let pool = Pool::new(chunks)?;
+    let mut packed = Packed::new(chunks, left_out, &pool);
     match threads {
         Threads::One => packed.keys.sort(),
         Threads::All => packed.keys.par_sort(),
     }
     packed.settle_ties(chunks);
     let parts = packed.parts(part_rows);
-    Ok(Order { parts, ids: packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect() })
+    let ids = packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect();
+    Ok(Order { parts, ids, pool })
 }
 
 // Keys, how many of their bits stand below the organisation, and how many are the row.
@@ -48,43 +126,31 @@ struct Packed {
 }
 
 impl Packed {
-    fn new(chunks: &[Rows], left_out: &[Option<&[bool]>]) -> Self {
-        let (mut orgs, mut users, mut apps) = (Codes::default(), Codes::default(), Codes::default());
-        let mut keys = Vec::with_capacity(chunks.iter().map(Rows::len).sum());
-        let (mut ts_min, mut ts_max) = (i64::MAX, i64::MIN);
-        for (number, rows) in chunks.iter().enumerate() {
-            let left_out = left_out.get(number).copied().flatten();
-            let [org_id, user_id, app_id] = [&rows.org_id, &rows.user_id, &rows.app_id].map(Texts::new);
-            let instants = rows.ts.values().as_ref();
-            for row in (0..rows.len()).filter(|&row| left_out.is_none_or(|left_out| !left_out[row])) {
-                let org = orgs.code(org_id.at(row));
-                let user = users.code(user_id.at(row));
-                let app = apps.code(app_id.at(row));
-                let id = row_id(number, row);
-                keys.push(u128::from(org) << 96 | u128::from(user) << 64 | u128::from(app) << 32 | u128::from(id));
-                let ts: i64 = instants[row];
-                (ts_min, ts_max) = (ts_min.min(ts), ts_max.max(ts));
-            }
-        }
-        let span = if keys.is_empty() { 0 } else { ts_max.abs_diff(ts_min) };
+    fn new(chunks: &[Rows], left_out: &[Option<&[bool]>], pool: &Pool) -> Self {
+        let instants = chunks.iter().flat_map(|rows| rows.ts.values().iter().copied());
+        let (ts_min, ts_max) = instants.fold((i64::MAX, i64::MIN), |(min, max), ts| (min.min(ts), max.max(ts)));
+        let span = if ts_min > ts_max { 0 } else { ts_max.abs_diff(ts_min) };
+        let [orgs, users, apps] = [ORG, USER, APP].map(|column| &pool.0[column]);
         let row_bits = bits((chunks.len() * CHUNK_ROWS).saturating_sub(1) as u64);
-        let [user_bits, app_bits] = [&users, &apps].map(Codes::bits);
-        let ts_bits = bits(span);
+        let (user_bits, app_bits, ts_bits) = (users.bits(), apps.bits(), bits(span));
         let wanted = orgs.bits() + user_bits + app_bits + ts_bits + row_bits;
         // A day has 37 bits of microseconds, so this is 0 unless there are hundreds of millions of everything.
         let ts_cut = wanted.saturating_sub(u128::BITS).min(ts_bits);
         let ts_bits = ts_bits - ts_cut;
-        let [orgs, users, apps] = [&orgs, &users, &apps].map(|codes| ranks(&codes.texts));
-        let instants = chunks.iter().map(|rows| rows.ts.values().as_ref()).collect::<Vec<&[i64]>>();
-        for key in &mut keys {
-            let id = low(*key);
-            let (chunk, row) = position(id);
-            let ts = instants[chunk][row].abs_diff(ts_min) >> ts_cut;
-            let rank = |ranks: &[u32], code: u32| u128::from(ranks[code as usize]);
-            let org = rank(&orgs, low(*key >> 96));
-            let org_user = org << user_bits | rank(&users, low(*key >> 64));
-            let org_user_app = org_user << app_bits | rank(&apps, low(*key >> 32));
-            *key = (org_user_app << ts_bits | u128::from(ts)) << row_bits | u128::from(id);
+        let mut keys = Vec::with_capacity(chunks.iter().map(Rows::len).sum());
+        for (number, rows) in chunks.iter().enumerate() {
+            let left_out = left_out.get(number).copied().flatten();
+            let [org_ranks, user_ranks, app_ranks] = [orgs, users, apps].map(|ranking| ranking.of(number));
+            let [org_codes, user_codes, app_codes] =
+                [ORG, USER, APP].map(|column| -> &[u32] { rows.coded[column].codes.values() });
+            let instants: &[i64] = rows.ts.values();
+            for row in (0..rows.len()).filter(|&row| left_out.is_none_or(|left_out| !left_out[row])) {
+                let org = u128::from(org_ranks[org_codes[row] as usize]);
+                let org_user = org << user_bits | u128::from(user_ranks[user_codes[row] as usize]);
+                let org_user_app = org_user << app_bits | u128::from(app_ranks[app_codes[row] as usize]);
+                let ts = u128::from(instants[row].abs_diff(ts_min) >> ts_cut);
+                keys.push((org_user_app << ts_bits | ts) << row_bits | u128::from(row_id(number, row)));
+            }
         }
         Self { keys, org_shift: user_bits + app_bits + ts_bits + row_bits, row_bits }
     }
@@ -124,39 +190,39 @@ impl Packed {
 #[derive(Default)]
 struct Codes<'a> {
     hasher: DefaultHashBuilder,
-    table: HashTable<(u32, u32)>,
-    texts: Vec<&'a [u8]>,
-    // Sealed events come sorted: most texts are the ones of the row before.
-    last: Option<(&'a [u8], u32)>,
+    // The hash of each known text and its code.
+    table: HashTable<(u64, u32)>,
+    texts: Vec<&'a str>,
 }
 
 impl<'a> Codes<'a> {
-    fn code(&mut self, text: &'a [u8]) -> u32 {
-        if let Some((last, code)) = self.last
-            && last == text
-        {
-            return code;
-        }
+    fn code(&mut self, text: &'a str) -> u32 {
         let hash = self.hasher.hash_one(text);
-        let upper = low(u128::from(hash >> 24));
-        let (texts, hasher) = (&self.texts, &self.hasher);
-        let is_same = |&(known, code): &(u32, u32)| known == upper && texts[code as usize] == text;
-        let rehash = |&(_, code): &(u32, u32)| hasher.hash_one(texts[code as usize]);
-        let code = match self.table.entry(hash, is_same, rehash) {
+        let texts = &self.texts;
+        let is_same = |&(known, code): &(u64, u32)| known == hash && texts[code as usize] == text;
+        match self.table.entry(hash, is_same, |&(hash, _)| hash) {
             hashbrown::hash_table::Entry::Occupied(entry) => entry.get().1,
             hashbrown::hash_table::Entry::Vacant(slot) => {
                 let code = low(self.texts.len() as u128);
-                slot.insert((upper, code));
+                slot.insert((hash, code));
                 self.texts.push(text);
                 code
             }
-        };
-        self.last = Some((text, code));
-        code
+        }
     }
 
-    fn bits(&self) -> u32 {
-        bits(self.texts.len().saturating_sub(1) as u64)
+    // The rank of each code's text among all texts, by bytes, and the texts in this order.
+    fn ranks(self) -> Result<(Vec<u32>, StringArray)> {
+        let bytes = self.texts.iter().map(|text| text.len()).sum::<usize>();
+        if i32::try_from(bytes).is_err() {
+            return Err(Error::Data("the ids or actions of one day are more than 2 GiB of text".into()));
+        }
+        let ranks = names::ranks(&self.texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+        let mut texts = vec![""; self.texts.len()];
+        for (text, &rank) in self.texts.iter().zip(&ranks) {
+            texts[rank as usize] = text;
+        }
+        Ok((ranks, StringArray::from_iter_values(texts)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
@@ -10,7 +11,7 @@ use parquet::file::metadata::RowGroupMetaData;
 
 use super::rows::{CHUNK_ROWS, rows_at_once};
 use crate::error::{Error, Result};
-use crate::store::DataFile;
+use crate::store::{DataFile, coded_schema};
 
 /// A sealed file whose footer has been read.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl SealedFile {
         self.footer.metadata().row_groups().iter().map(decoded_bytes).sum()
     }
 
-    /// Its events with the given columns (all if `None`), in the order of the file.
+    /// Its events with the given columns, in the order of the file; all columns, ids coded, if `None`.
     pub(super) fn batches(
         &self,
         columns: Option<&[&str]>,
@@ -42,7 +43,13 @@ impl SealedFile {
         let failed = |cause: &dyn std::fmt::Display| Error::path("read", &self.path, cause);
         let file = File::open(&self.path).map_err(|cause| failed(&cause))?;
         let largest = self.footer.metadata().row_groups().iter().map(decoded_bytes).max().unwrap_or(0);
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
+        let footer = if columns.is_none() {
+            let options = ArrowReaderOptions::new().with_schema(coded_schema(self.footer.schema()));
+            ArrowReaderMetadata::try_new(Arc::clone(self.footer.metadata()), options).map_err(|cause| failed(&cause))?
+        } else {
+            self.footer.clone()
+        };
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer)
             .with_batch_size(rows_at_once(largest).min(CHUNK_ROWS));
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
@@ -57,9 +64,11 @@ impl SealedFile {
 fn decoded_bytes(group: &RowGroupMetaData) -> u64 {
     let rows = u64::try_from(group.num_rows()).unwrap_or(0);
     let column_bytes = |column: &parquet::file::metadata::ColumnChunkMetaData| {
-        // Numbers take eight bytes a row; texts an offset and what is written here if not in an old file.
+        // Numbers take eight bytes a row; texts an offset and what is written here, or, if they stand in the file as
+        // they are, about what they take there.
         let text = column.unencoded_byte_array_data_bytes().and_then(|bytes| u64::try_from(bytes).ok());
-        text.map_or(8 * rows, |bytes| bytes + 4 * rows)
+        let stored = u64::try_from(column.uncompressed_size()).unwrap_or(0);
+        text.map_or((8 * rows).max(stored), |bytes| bytes + 4 * rows)
     };
     group.columns().iter().map(column_bytes).sum()
 }

@@ -4,13 +4,21 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::{concat_batches, interleave_record_batch};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
+};
+use arrow::compute::{self, concat_batches, interleave_record_batch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type};
+use arrow::error::ArrowError;
 
 use crate::error::{Error, Result};
 use crate::event::Table;
-use crate::store::STAGED_FILE_COLUMN;
+use crate::store::{CODED_COLUMNS, STAGED_FILE_COLUMN, code, coded_schema, decode};
+
+use super::order::Pool;
 
 /// The most rows of a chunk; a [`RowId`] has so many bits for the row.
 pub(super) const CHUNK_ROWS: usize = 1 << CHUNK_BITS;
@@ -19,6 +27,15 @@ const CHUNK_BITS: u32 = 16;
 // Arrow's text columns hold at most 2 GiB. Ids are bounded by their rows; the kept fields in `extra` are not.
 pub(super) const MANY_BYTES: u64 = 1 << 30;
 const CHUNK_ROWS_WITH_MANY_BYTES: usize = 1 << 10;
+// A chunk of so many rows is not worth being put together with the next batch.
+const DECENT_ROWS: usize = 1 << 13;
+
+/// The places in [`CODED_COLUMNS`].
+pub(super) const USER: usize = 0;
+pub(super) const ORG: usize = 1;
+pub(super) const APP: usize = 2;
+const ACTION: usize = 3;
+const ROOM: usize = 4;
 
 /// A row among many chunks: the number of the chunk above, the row in it in the lowest 16 bits.
 pub(super) type RowId = u32;
@@ -26,19 +43,35 @@ pub(super) type RowId = u32;
 /// Events with typed columns.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
-    /// The columns of `events`, in the order of its schema.
+    /// The columns of `events`, in the order of its schema, ids coded.
     pub(super) batch: RecordBatch,
     pub(super) event_id: StringArray,
     pub(super) ts: TimestampMicrosecondArray,
-    pub(super) user_id: StringArray,
-    pub(super) org_id: StringArray,
-    pub(super) app_id: StringArray,
-    pub(super) action: StringArray,
     pub(super) duration_ms: Int64Array,
-    pub(super) concurrent_id: StringArray,
     pub(super) extra: StringArray,
+    /// The columns of [`CODED_COLUMNS`], in their order.
+    pub(super) coded: [Coded; CODED_COLUMNS.len()],
     /// The file of the ingest that a staged event came from; sealed events have none.
     pub(super) file: Option<UInt32Array>,
+}
+
+/// A coded column.
+#[derive(Debug, Clone)]
+pub(super) struct Coded {
+    pub(super) codes: UInt32Array,
+    pub(super) texts: StringArray,
+}
+
+impl Coded {
+    fn new(column: &ArrayRef) -> Option<Self> {
+        let coded = column.as_dictionary_opt::<UInt32Type>()?;
+        Some(Self { codes: coded.keys().clone(), texts: coded.values().as_string_opt::<i32>()?.clone() })
+    }
+
+    /// The text of a row.
+    pub(super) fn text(&self, row: usize) -> &[u8] {
+        self.texts.value(self.codes.value(row) as usize).as_bytes()
+    }
 }
 
 /// A text column as it lies in memory: what the inner loops read.
@@ -78,9 +111,11 @@ pub(super) fn position(id: RowId) -> (usize, usize) {
 }
 
 impl Rows {
-    /// Looks up the columns of a batch; a column that is missing or of another type is an internal error.
+    /// Looks up the columns of a batch, ids plain or coded; a column that is missing or of another type is an internal
+    /// error.
     pub(super) fn new(batch: &RecordBatch) -> Result<Self> {
-        let schema = Table::Events.file_schema();
+        let schema = coded_schema(&Table::Events.file_schema());
+        let batch = code(batch).map_err(|cause| misfit("user_id", &format!("cannot be coded: {cause}")))?;
         let columns = schema.fields().iter().map(|field| {
             let column = batch.column_by_name(field.name()).ok_or_else(|| misfit(field.name(), "is missing"))?;
             if column.data_type() != field.data_type() {
@@ -96,17 +131,25 @@ impl Rows {
         let batch = RecordBatch::try_new(schema, columns)
             .map_err(|cause| Error::Internal(format!("events to be sealed do not fit their table: {cause}")))?;
         let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).cloned();
-        let [Some(event_id), Some(user_id), Some(org_id), Some(app_id), Some(action), Some(concurrent_id), Some(extra)] =
-            ["event_id", "user_id", "org_id", "app_id", "action", "concurrent_id", "extra"].map(text)
-        else {
+        let [Some(event_id), Some(extra)] = ["event_id", "extra"].map(text) else {
             return Err(misfit("event_id", "or another text column is no text"));
         };
+        let coded = CODED_COLUMNS.map(|name| batch.column_by_name(name).and_then(Coded::new));
+        let [Some(user_id), Some(org_id), Some(app_id), Some(action), Some(concurrent_id)] = coded else {
+            return Err(misfit("user_id", "or another column of ids is not coded"));
+        };
+        let coded = [user_id, org_id, app_id, action, concurrent_id];
         let ts = batch.column_by_name("ts").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
         let duration_ms = batch.column_by_name("duration_ms").and_then(|column| column.as_primitive_opt::<Int64Type>());
         let (Some(ts), Some(duration_ms)) = (ts.cloned(), duration_ms.cloned()) else {
             return Err(misfit("ts", "or duration_ms is no number"));
         };
-        Ok(Self { batch, event_id, ts, user_id, org_id, app_id, action, duration_ms, concurrent_id, extra, file })
+        Ok(Self { batch, event_id, ts, duration_ms, extra, coded, file })
+    }
+
+    /// The organisation of a row.
+    pub(super) fn org(&self, row: usize) -> &[u8] {
+        self.coded[ORG].text(row)
     }
 
     /// The number of events.
@@ -116,23 +159,22 @@ impl Rows {
 
     /// Compares two events by all columns, in the order in which a day is stored; equal means the same in every column.
     pub(super) fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
-        let text =
-            |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
-        text(&self.org_id, &other.org_id)
-            .then_with(|| text(&self.user_id, &other.user_id))
-            .then_with(|| text(&self.app_id, &other.app_id))
+        let text = |column: usize| self.coded[column].text(row).cmp(other.coded[column].text(other_row));
+        text(ORG)
+            .then_with(|| text(USER))
+            .then_with(|| text(APP))
             .then_with(|| self.compare_below_app(row, other, other_row))
     }
 
     /// Compares two events that agree in organisation, user and app.
     pub(super) fn compare_below_app(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
-        let text =
-            |mine: &StringArray, its: &StringArray| mine.value(row).as_bytes().cmp(its.value(other_row).as_bytes());
+        let text = |column: usize| self.coded[column].text(row).cmp(other.coded[column].text(other_row));
+        let event_id = || self.event_id.value(row).as_bytes().cmp(other.event_id.value(other_row).as_bytes());
         (self.ts.value(row).cmp(&other.ts.value(other_row)))
-            .then_with(|| text(&self.event_id, &other.event_id))
-            .then_with(|| text(&self.action, &other.action))
+            .then_with(event_id)
+            .then_with(|| text(ACTION))
             .then_with(|| self.duration_ms.value(row).cmp(&other.duration_ms.value(other_row)))
-            .then_with(|| text(&self.concurrent_id, &other.concurrent_id))
+            .then_with(|| text(ROOM))
             .then_with(|| self.extra_at(row).cmp(&other.extra_at(other_row)))
     }
 
@@ -157,11 +199,62 @@ pub(super) fn rows_at_once(column_bytes: u64) -> usize {
     if column_bytes < MANY_BYTES { CHUNK_ROWS } else { CHUNK_ROWS_WITH_MANY_BYTES }
 }
 
-/// The rows with these positions (chunk, row), in this order, with the columns of `events`.
-pub(super) fn gather(chunks: &[impl Borrow<Rows>], positions: &[(usize, usize)]) -> Result<RecordBatch> {
+/// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded by `pool`.
+pub(super) fn gather(chunks: &[impl Borrow<Rows>], pool: &Pool, positions: &[(usize, usize)]) -> Result<RecordBatch> {
+    let failed = |cause: ArrowError| Error::Internal(format!("cannot put sorted events together: {cause}"));
+    let texts = |of: fn(&Rows) -> &StringArray| {
+        if chunks.iter().all(|rows| of(rows.borrow()).null_count() == rows.borrow().len()) {
+            return Ok(Arc::new(StringArray::new_null(positions.len())) as ArrayRef);
+        }
+        let columns = chunks.iter().map(|rows| of(rows.borrow()) as &dyn Array).collect::<Vec<_>>();
+        compute::interleave(&columns, positions)
+    };
+    let instants = chunks.iter().map(|rows| rows.borrow().ts.values().as_ref()).collect::<Vec<&[i64]>>();
+    let durations = chunks.iter().map(|rows| rows.borrow().duration_ms.values().as_ref()).collect::<Vec<&[i64]>>();
+    let number = |columns: &[&[i64]]| positions.iter().map(|&(chunk, row)| columns[chunk][row]).collect::<Vec<_>>();
+    let coded = |column: usize| {
+        let ranking = &pool.0[column];
+        let sources = chunks.iter().enumerate().map(|(chunk, rows)| {
+            let codes: &[u32] = rows.borrow().coded[column].codes.values();
+            (codes, ranking.of(chunk))
+        });
+        let sources = sources.collect::<Vec<_>>();
+        let ranks = positions.iter().map(|&(chunk, row)| {
+            let (codes, ranks) = sources[chunk];
+            ranks[codes[row] as usize]
+        });
+        let ranks = UInt32Array::from(ranks.collect::<Vec<_>>());
+        Ok::<_, ArrowError>(Arc::new(DictionaryArray::try_new(ranks, Arc::clone(&ranking.texts))?) as ArrayRef)
+    };
+    let columns = || -> std::result::Result<_, ArrowError> {
+        Ok(vec![
+            texts(|rows| &rows.event_id)?,
+            Arc::new(TimestampMicrosecondArray::from(number(&instants)).with_timezone("UTC")),
+            coded(USER)?,
+            coded(ORG)?,
+            coded(APP)?,
+            coded(ACTION)?,
+            Arc::new(Int64Array::from(number(&durations))),
+            coded(ROOM)?,
+            texts(|rows| &rows.extra)?,
+        ])
+    };
+    columns()
+        .and_then(|columns| RecordBatch::try_new(coded_schema(&Table::Events.file_schema()), columns))
+        .map_err(failed)
+}
+
+/// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded anew: for few rows
+/// out of chunks that change from call to call.
+pub(super) fn interleave(chunks: &[impl Borrow<Rows>], positions: &[(usize, usize)]) -> Result<RecordBatch> {
     let batches = chunks.iter().map(|rows| &rows.borrow().batch).collect::<Vec<_>>();
     interleave_record_batch(&batches, positions)
         .map_err(|cause| Error::Internal(format!("cannot put sorted events together: {cause}")))
+}
+
+/// The batch with its ids as plain texts.
+pub(super) fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
+    decode(batch).map_err(|cause| Error::Internal(format!("cannot write out the ids of events: {cause}")))
 }
 
 struct Chunks<I> {
@@ -186,7 +279,9 @@ impl<I: Iterator<Item = Result<RecordBatch>>> Iterator for Chunks<I> {
             };
             let head = batch.slice(0, batch.num_rows().min(CHUNK_ROWS));
             let bytes = batch.get_array_memory_size() as u64;
-            let is_full = self.waiting_rows + head.num_rows() > CHUNK_ROWS || self.waiting_bytes + bytes > MANY_BYTES;
+            let is_full = self.waiting_rows + head.num_rows() > CHUNK_ROWS
+                || self.waiting_rows >= DECENT_ROWS
+                || self.waiting_bytes + bytes > MANY_BYTES;
             if is_full && !self.waiting.is_empty() {
                 self.rest = Some(batch);
                 return Some(self.emit());

@@ -16,7 +16,7 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use super::Threads;
 use super::day::{DayResult, Place, seal_day};
 use super::large::{Room, seal_large_day};
-use super::rows::{Rows, chunks};
+use super::rows::{Rows, chunks, plain};
 use super::who::Who;
 use crate::error::Result;
 use crate::event::Table;
@@ -186,7 +186,7 @@ proptest! {
         let rows_of = |result: &DayResult| result.files.events.iter().map(|file| file.rows).collect::<Vec<_>>();
         prop_assert_eq!(rows_of(&in_memory), rows_of(&on_disk));
         if accepted > 0 {
-            let batch = Rows::new(&self::staged(&expected)).expect("rows").batch;
+            let batch = plain(&Rows::new(&self::staged(&expected)).expect("rows").batch).expect("texts");
             let rollups = model_rollups(&expected);
             prop_assert_eq!(&one[&Table::Events], &cells(&[batch]));
             prop_assert_eq!(&one[&Table::UserDay], &rollups[0]);
@@ -225,5 +225,5 @@ fn chunks_join_small_batches_and_cut_large_ones() {
     assert!(sizes.iter().all(|&size| size <= 1 << 16), "{sizes:?}");
     let ts = rows(&parts).iter().flat_map(|rows| rows.ts.values().to_vec()).collect::<Vec<_>>();
     assert!(ts.is_sorted());
-    assert_eq!(Table::Events.file_schema(), rows(&parts)[0].batch.schema());
+    assert_eq!(Table::Events.file_schema(), plain(&rows(&parts)[0].batch).expect("texts").schema());
 }

@@ -1,6 +1,7 @@
 //! The store: Delta tables whose Parquet files this program writes and whose log decides what exists.
 //! It knows files, versions and days; it does not know what the columns mean.
 
+mod codes;
 mod commit;
 mod files;
 mod layout;
@@ -9,6 +10,7 @@ mod snapshot;
 mod staging;
 mod stats;
 
+pub use codes::{CODED_COLUMNS, Coder, code, coded_schema, coded_type, decode};
 pub use commit::{BatchFiles, RollupFiles, Stale};
 pub use files::{DataFile, TableFiles, write_files, write_result};
 pub use snapshot::Snapshot;

@@ -16,6 +16,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use tempfile::TempPath;
 
+use super::codes::{code, coded_schema, compact};
 use super::files::conform;
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -32,6 +33,12 @@ pub fn staged_schema() -> SchemaRef {
         let file = Arc::new(Field::new(STAGED_FILE_COLUMN, DataType::UInt32, false));
         Arc::new(Schema::new(events.fields().iter().cloned().chain([file]).collect::<Vec<_>>()))
     });
+    Arc::clone(&SCHEMA)
+}
+
+// The columns of a batch as it is held.
+fn held_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| coded_schema(&staged_schema()));
     Arc::clone(&SCHEMA)
 }
 
@@ -85,12 +92,14 @@ impl Staging {
         Self { folder: folder.to_owned(), memory, held: 0, days: BTreeMap::new(), spill: None }
     }
 
-    /// Adds events of one day. A batch that is a small part of a larger one is copied, so that it does not hold the whole.
+    /// Adds events of one day, ids plain or coded; they come back coded. A batch that is a small part of a larger one is
+    /// copied, so that it does not hold the whole.
     pub fn push(&mut self, day: Day, batch: RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let batch = conform(&staged_schema(), batch)?;
+        let batch = compact(&code(&batch).map_err(defect)?).map_err(defect)?;
+        let batch = conform(&held_schema(), batch)?;
         let added = Held::new(if is_small_part(&batch)? { copy(&batch)? } else { batch }, 0);
         let staged = self.days.entry(day).or_default();
         let before = staged.held_bytes();
@@ -224,7 +233,7 @@ impl<W: Write> Write for Counted<W> {
 fn write_stream(out: impl Write, batches: impl Iterator<Item = Result<RecordBatch>>, path: &Path) -> Result<()> {
     let broken = |error| spill_error("write", path, error);
     let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(broken)?;
-    let mut writer = StreamWriter::try_new_with_options(out, &staged_schema(), options).map_err(broken)?;
+    let mut writer = StreamWriter::try_new_with_options(out, &held_schema(), options).map_err(broken)?;
     for batch in batches {
         writer.write(&batch?).map_err(broken)?;
     }
@@ -239,13 +248,13 @@ fn new_spill_file(folder: &Path) -> Result<TempPath> {
 fn join(neighbours: &[Held]) -> Result<RecordBatch> {
     match neighbours {
         [one] => Ok(one.batch.clone()),
-        many => concat_batches(&staged_schema(), many.iter().map(|held| &held.batch)).map_err(defect),
+        many => concat_batches(&held_schema(), many.iter().map(|held| &held.batch)).map_err(defect),
     }
 }
 
 // Arrow returns a lone array as it is, so the rows are joined with nothing to get memory of their own.
 fn copy(batch: &RecordBatch) -> Result<RecordBatch> {
-    concat_batches(&staged_schema(), [batch, &batch.slice(0, 0)]).map_err(defect)
+    concat_batches(&held_schema(), [batch, &batch.slice(0, 0)]).map_err(defect)
 }
 
 fn is_small_part(batch: &RecordBatch) -> Result<bool> {
@@ -272,6 +281,7 @@ mod tests {
     use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray, UInt32Array};
     use arrow::datatypes::Int64Type;
 
+    use super::super::codes::decode;
     use super::*;
 
     // Rows whose `duration_ms` counts up from `first`.
@@ -339,6 +349,7 @@ mod tests {
         let mut staging = Staging::new(folder.path(), 0);
         staging.push(3, batch(5, 100)).expect("pushed");
         let read = staging.read(3).expect("readable").collect::<Result<Vec<_>>>().expect("batches");
+        let read = read.iter().map(|batch| decode(batch).expect("texts")).collect::<Vec<_>>();
         assert_eq!(read, [batch(5, 100)]);
         assert_eq!(staging.read(4).expect("readable").count(), 0);
         assert_eq!(staging.bytes(4), 0);
