@@ -1,34 +1,71 @@
-WITH org_app AS (
+-- What an app's row says of a day of its use, as bits: 1 eligible, 2 production, 4 store, 8 process, 16 flow, 32 decide.
+WITH app_fact AS (
+    SELECT
+        app.app_id,
+        app.valid_from,
+        app.valid_until,
+        CASE
+            WHEN excluded.category IS NOT NULL THEN 0
+            WHEN app.category = '' THEN 1
+            ELSE
+                1
+                + CASE WHEN app.system <> '' THEN 2 ELSE 0 END
+                + CASE WHEN app.stage LIKE '%;store;%' THEN 4 ELSE 0 END
+                + CASE WHEN app.stage LIKE '%;process;%' THEN 8 ELSE 0 END
+                + CASE WHEN app.stage LIKE '%;flow;%' THEN 16 ELSE 0 END
+                + CASE WHEN app.stage LIKE '%;decide;%' THEN 32 ELSE 0 END
+        END AS facts,
+        CASE
+            WHEN excluded.category IS NULL AND app.category <> '' THEN replace(replace(app.system, '%', '%25'), ';', '%3B')
+            ELSE ''
+        END AS system
+    FROM apps AS app
+    LEFT JOIN excluded_categories AS excluded ON app.category = excluded.category
+),
+
+org_fact AS (
     SELECT
         used.day,
         used.org_id,
-        excluded.category IS NULL AS is_eligible,
-        CASE WHEN coalesce(app.category, '') <> '' AND excluded.category IS NULL THEN app.system ELSE '' END AS system,
-        CASE WHEN coalesce(app.category, '') <> '' AND excluded.category IS NULL THEN app.stage ELSE '' END AS stage
+        bit_or(coalesce(app_fact.facts, 1)) AS facts
     FROM org_app_day AS used
-    LEFT JOIN apps AS app
-        ON used.app_id = app.app_id AND used.day >= app.valid_from AND used.day <= app.valid_until
-    LEFT JOIN excluded_categories AS excluded ON app.category = excluded.category
+    LEFT JOIN app_fact
+        ON used.app_id = app_fact.app_id AND used.day >= app_fact.valid_from AND used.day <= app_fact.valid_until
     WHERE used.org_id <> '' AND used.human_events + used.machine_events > 0
+    GROUP BY used.day, used.org_id
+),
+
+system_use AS (
+    SELECT
+        used.day,
+        used.org_id,
+        app_fact.system
+    FROM org_app_day AS used
+    INNER JOIN app_fact
+        ON used.app_id = app_fact.app_id AND used.day >= app_fact.valid_from AND used.day <= app_fact.valid_until
+    WHERE app_fact.system <> '' AND used.org_id <> '' AND used.human_events + used.machine_events > 0
+    GROUP BY used.day, used.org_id, app_fact.system
+),
+
+system_day AS (
+    SELECT
+        day,
+        org_id,
+        array_to_string(array_sort(array_agg(system)), ';') AS systems
+    FROM system_use
+    GROUP BY day, org_id
 )
 
 SELECT
-    day,
-    org_id,
-    bool_or(is_eligible) AS is_eligible,
-    bool_or(system <> '') AS is_production,
-    bool_or(stage LIKE '%;store;%') AS is_store,
-    bool_or(stage LIKE '%;process;%') AS is_process,
-    bool_or(stage LIKE '%;flow;%') AS is_flow,
-    bool_or(stage LIKE '%;decide;%') AS is_decide,
-    coalesce(
-        array_to_string(
-            array_agg(DISTINCT replace(replace(system, '%', '%25'), ';', '%3B')
-                ORDER BY replace(replace(system, '%', '%25'), ';', '%3B')) FILTER (WHERE system <> ''),
-            ';'
-        ),
-        ''
-    ) AS systems
-FROM org_app
-GROUP BY day, org_id
+    org_fact.day,
+    org_fact.org_id,
+    org_fact.facts & 1 > 0 AS is_eligible,
+    org_fact.facts & 2 > 0 AS is_production,
+    org_fact.facts & 4 > 0 AS is_store,
+    org_fact.facts & 8 > 0 AS is_process,
+    org_fact.facts & 16 > 0 AS is_flow,
+    org_fact.facts & 32 > 0 AS is_decide,
+    coalesce(system_day.systems, '') AS systems
+FROM org_fact
+LEFT JOIN system_day ON org_fact.day = system_day.day AND org_fact.org_id = system_day.org_id
 ORDER BY day, org_id
