@@ -4,12 +4,13 @@
 use arrow::array::{Array, Int64Array, StringArray};
 
 use super::runs::{Rows, Run, wrong_table};
+use super::value::low_word;
 use super::{Calendars, Range};
 use crate::error::Result;
 use crate::period::{Day, Grain, format_day};
 
 /// The calendars of all ids of the runs.
-pub(super) fn merge(runs: Vec<Run>, range: Range) -> Result<Calendars> {
+pub(super) fn merge(runs: &[Run], range: Range) -> Result<Calendars> {
     let mut heads = Vec::with_capacity(runs.len());
     for run in runs.iter().filter(|run| run.month <= range.last()) {
         heads.extend(Head::open(run, range)?);
@@ -19,7 +20,7 @@ pub(super) fn merge(runs: Vec<Run>, range: Range) -> Result<Calendars> {
     let mut id: Vec<u8> = Vec::new();
     // Months are few, so the least head is found by looking at all of them: mostly two numbers are compared, and
     // that is cheaper than keeping a heap in order.
-    while let Some(least) = heads.iter().map(|head| head.order()).min() {
+    while let Some(least) = heads.iter().map(Head::order).min() {
         let key = least.0;
         id.clear();
         id.extend_from_slice(least.1);
@@ -140,7 +141,7 @@ impl Days {
             Err(_) => (0, bits >> offset.unsigned_abs().min(63)),
         };
         let wide = u128::from(bits) << (start % 64);
-        for (index, part) in [(start / 64, wide as u64), (start / 64 + 1, (wide >> 64) as u64)] {
+        for (index, part) in [(start / 64, low_word(wide)), (start / 64 + 1, low_word(wide >> 64))] {
             if part != 0
                 && let Some(word) = self.words.get_mut(index)
             {

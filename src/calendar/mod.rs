@@ -101,7 +101,7 @@ impl Calendars {
         if range.words() > usize::from(u16::MAX) {
             return Err(Error::Definition(format!("{} days are too many for calendars", range.days())));
         }
-        merge::merge(runs::find(files, entity)?, range)
+        merge::merge(&runs::find(files, entity)?, range)
     }
 
     /// The days that were looked at.

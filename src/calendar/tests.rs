@@ -200,7 +200,9 @@ fn words(set: &BTreeSet<usize>) -> (usize, Vec<u64>) {
     let first = set.first().map_or(0, |first| first / 64);
     let last = set.last().map_or(0, |last| last / 64);
     let mut words = vec![0; last + 1 - first];
-    set.iter().for_each(|number| words[number / 64 - first] |= 1 << (number % 64));
+    for number in set {
+        words[number / 64 - first] |= 1 << (number % 64);
+    }
     (first, words)
 }
 
@@ -235,7 +237,9 @@ proptest! {
     fn lanes_count_each_bit(words in prop::collection::vec((0..3_usize, any::<u64>()), 0..700), cut in 0..700_usize) {
         let count = |words: &[(usize, u64)]| {
             let mut lanes = Lanes::new(3);
-            words.iter().for_each(|(index, word)| lanes.add(*index, *word));
+            for (index, word) in words {
+                lanes.add(*index, *word);
+            }
             lanes
         };
         let (left, right) = words.split_at(cut.min(words.len()));

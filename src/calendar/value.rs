@@ -29,8 +29,8 @@ impl Calendar {
             return Err(format!("the days from {} on are not of years 1 to 9999", format_day(day)));
         }
         let wide = u128::from(bits) << day.rem_euclid(64);
-        self.add_word(day.div_euclid(64), wide as u64);
-        self.add_word(day.div_euclid(64) + 1, (wide >> 64) as u64);
+        self.add_word(day.div_euclid(64), low_word(wide));
+        self.add_word(day.div_euclid(64) + 1, low_word(wide >> 64));
         Ok(())
     }
 
@@ -189,15 +189,12 @@ impl Calendar {
             self.first = index;
         }
         let place = i64::from(index) - i64::from(self.first);
-        let place = match usize::try_from(place) {
-            Ok(place) => place,
-            Err(_) => {
-                let before = usize::try_from(place.unsigned_abs()).unwrap_or(0);
-                self.words.splice(0..0, std::iter::repeat_n(0, before));
-                self.first = index;
-                0
-            }
-        };
+        let place = usize::try_from(place).unwrap_or_else(|_| {
+            let before = usize::try_from(place.unsigned_abs()).unwrap_or(0);
+            self.words.splice(0..0, std::iter::repeat_n(0, before));
+            self.first = index;
+            0
+        });
         if place >= self.words.len() {
             self.words.resize(place + 1, 0);
         }
@@ -214,6 +211,12 @@ fn upwards(place: i64) -> u64 {
     }
 }
 
+/// The lowest 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest half is wanted")]
+pub(super) fn low_word(wide: u128) -> u64 {
+    wide as u64
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -224,7 +227,9 @@ mod tests {
 
     fn of(days: &[Day]) -> Calendar {
         let mut calendar = Calendar::default();
-        days.iter().for_each(|&day| calendar.add(day, 1).expect("a day"));
+        for &day in days {
+            calendar.add(day, 1).expect("a day");
+        }
         calendar
     }
 
@@ -237,19 +242,20 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn calendars_are_sets_of_days(days in days(), from in -200..21_100_i32, length in -5..300_i32, window in 1..200_i64) {
+        fn calendars_are_sets_of_days(days in days(), from in -200..21_100_i32, length in -5..300_i32, window in 1..200_i32) {
             let (calendar, set) = (of(&days), days.iter().copied().collect::<BTreeSet<Day>>());
             let until = from + length;
             let within: Vec<Day> = set.iter().copied().filter(|day| (from..=until).contains(day)).collect();
             prop_assert_eq!(calendar.days().collect::<Vec<_>>(), set.iter().copied().collect::<Vec<_>>());
-            prop_assert_eq!(calendar.count(from, until), within.len() as i64);
+            prop_assert_eq!(usize::try_from(calendar.count(from, until)), Ok(within.len()));
             prop_assert_eq!((calendar.first(), calendar.last()), (set.first().copied(), set.last().copied()));
             prop_assert_eq!(calendar.last_until(from), set.range(..=from).next_back().copied());
             prop_assert_eq!(calendar.contains(from), set.contains(&from));
-            let streak = |day: &Day| (0..).take_while(|step| within.contains(&(day + step))).count() as i64;
-            prop_assert_eq!(calendar.longest_streak(from, until), within.iter().map(streak).max().unwrap_or(0));
-            let trailing: BTreeSet<Day> = set.iter().flat_map(|day| *day..*day + window as Day).collect();
-            let found = calendar.trailing(window).expect("a window");
+            let streak = |day: &Day| (0..=length).take_while(|step| within.contains(&(day + step))).count();
+            let longest = within.iter().map(streak).max().unwrap_or(0);
+            prop_assert_eq!(usize::try_from(calendar.longest_streak(from, until)), Ok(longest));
+            let trailing: BTreeSet<Day> = set.iter().flat_map(|day| *day..*day + window).collect();
+            let found = calendar.trailing(i64::from(window)).expect("a window");
             prop_assert_eq!(found.days().collect::<BTreeSet<_>>(), trailing);
         }
 

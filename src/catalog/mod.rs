@@ -103,7 +103,7 @@ impl Query {
     /// The hash of its definition, lower-case hex.
     #[must_use]
     pub fn digest(&self) -> String {
-        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.digest)
     }
 
     /// The names of the parameters that it depends on.
@@ -308,6 +308,11 @@ impl Catalog {
         done.insert(&query.name);
         Ok(())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn read_query(group: Group, name: &str, folder: &Folder) -> Result<Query> {

@@ -137,9 +137,13 @@ impl Days {
         let mut order: Vec<usize> = (0..self.orgs.names.len()).collect();
         order.sort_unstable_by_key(|&number| &self.orgs.names[number]);
         let mut places = vec![0; order.len()];
-        order.iter().zip(0..).for_each(|(&number, place)| places[number] = place);
+        for (&number, place) in order.iter().zip(0..) {
+            places[number] = place;
+        }
         let mut rows = self.rows;
-        rows.iter_mut().for_each(|row| row.org = places[row.org as usize]);
+        for row in &mut rows {
+            row.org = places[row.org as usize];
+        }
         rows.sort_unstable_by_key(|row| (row.org, row.day));
         let mut names = self.orgs.names;
         Ok((order.into_iter().map(|number| std::mem::take(&mut names[number])).collect(), rows, systems))

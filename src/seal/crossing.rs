@@ -9,6 +9,9 @@ use super::spill::Runs;
 use super::uses::Uses;
 use crate::error::Result;
 
+// What a sweep takes for each instant it holds: those of users and rooms, starts and ends, each sorted aside.
+const SWEEP_BYTES: usize = 64;
+
 /// What the parts of a day found so far.
 #[derive(Default)]
 pub(super) struct Crossing {
@@ -36,7 +39,7 @@ impl Crossing {
 
     /// Adds what was found.
     pub(super) fn add(&mut self, uses: Uses) -> Result<()> {
-        if uses.uses.is_empty() {
+        if uses.by_user.is_empty() {
             return Ok(());
         }
         self.kept.push(uses);
@@ -58,7 +61,7 @@ impl Crossing {
         }
         let folder = self.limit.as_ref().map(|limit| limit.folder.as_path());
         // A sweep holds starts and ends of users and of rooms; they may take half of the memory.
-        let most = self.limit.as_ref().map_or(usize::MAX, |limit| limit.bytes / (8 * size_of::<i64>()));
+        let most = self.limit.as_ref().map_or(usize::MAX, |limit| limit.bytes / SWEEP_BYTES);
         let mut ending = Ending::new(place, files, folder, most);
         match self.runs {
             Some(runs) => runs.walk(&mut ending)?,

@@ -31,7 +31,7 @@ pub(super) trait Sink {
 
 /// Gives what was found to a sink, sorted: users, apps and rooms are put in order once, and then compared as numbers.
 pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Result<()> {
-    let Uses { apps, users, rooms, mut uses, spans, room_spans, members } = found;
+    let Uses { apps, users, rooms, by_user: mut uses, spans, room_spans, members } = found;
     let (app_order, user_order, room_order) = (apps.ranks(), users.ranks(), rooms.ranks());
     for found in &mut uses {
         found.app = app_order.ranks[found.app as usize];

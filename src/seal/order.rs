@@ -57,14 +57,11 @@ impl Ranking {
         let (mut known, mut lists, mut chunks) = (Vec::<&StringArray>::new(), Vec::new(), Vec::new());
         for column in columns {
             // Batches of one row group share their list.
-            let list = match known.iter().rposition(|known| is_same(known, &column.texts)) {
-                Some(list) => list,
-                None => {
-                    known.push(&column.texts);
-                    lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
-                    lists.len() - 1
-                }
-            };
+            let list = known.iter().rposition(|known| is_same(known, &column.texts)).unwrap_or_else(|| {
+                known.push(&column.texts);
+                lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
+                lists.len() - 1
+            });
             chunks.push(list);
         }
         let (ranks, texts) = codes.ranks()?;
@@ -115,7 +112,7 @@ pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usi
     packed.settle_ties(chunks);
     let parts = packed.parts(part_rows);
     let ids = packed.keys.iter().map(|&key| row_of(key, packed.row_bits)).collect();
-    Ok(Order { parts, ids, pool })
+    Ok(Order { ids, parts, pool })
 }
 
 // Keys, how many of their bits stand below the organisation, and how many are the row.

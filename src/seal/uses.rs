@@ -29,7 +29,7 @@ pub(super) struct Uses {
     pub(super) users: Names,
     /// Rooms, within their apps.
     pub(super) rooms: Names,
-    pub(super) uses: Vec<Use>,
+    pub(super) by_user: Vec<Use>,
     pub(super) spans: Vec<Span>,
     /// When a room was in use, in no order.
     pub(super) room_spans: Vec<(u32, Span)>,
@@ -57,12 +57,12 @@ impl Uses {
     /// Begins what a user does in an app; what follows belongs to it.
     pub(super) fn begin(&mut self, app: u32, user: u32) {
         let first_span = low(self.spans.len());
-        self.uses.push(Use { app, user, human_events: 0, usage_ms: 0, first_span, spans: 0 });
+        self.by_user.push(Use { app, user, human_events: 0, usage_ms: 0, first_span, spans: 0 });
     }
 
     /// Adds an event to what was begun. Events come in the order of their beginnings.
     pub(super) fn add(&mut self, start: i64, duration_ms: i64, room: Option<u32>) {
-        let Some(present) = self.uses.last_mut() else { return };
+        let Some(present) = self.by_user.last_mut() else { return };
         present.human_events += 1;
         present.usage_ms = present.usage_ms.saturating_add(duration_ms);
         if duration_ms <= 0 {
@@ -93,7 +93,7 @@ impl Uses {
         let users = numbers(&mut self.users, &other.users, &|_| 0);
         let rooms = numbers(&mut self.rooms, &other.rooms, &|app| apps[app as usize]);
         let offset = low(self.spans.len());
-        self.uses.extend(other.uses.into_iter().map(|found| Use {
+        self.by_user.extend(other.by_user.into_iter().map(|found| Use {
             app: apps[found.app as usize],
             user: users[found.user as usize],
             first_span: found.first_span + offset,
@@ -115,7 +115,7 @@ impl Uses {
         self.apps.bytes()
             + self.users.bytes()
             + self.rooms.bytes()
-            + self.uses.len() * size_of::<Use>()
+            + self.by_user.len() * size_of::<Use>()
             + self.spans.len() * size_of::<Span>()
             + self.room_spans.len() * size_of::<(u32, Span)>()
             + self.members.len() * size_of::<(u32, u32)>()

@@ -94,6 +94,7 @@ impl Staging {
 
     /// Adds events of one day, ids plain or coded; they come back coded. A batch that is a small part of a larger one is
     /// copied, so that it does not hold the whole.
+    #[expect(clippy::needless_pass_by_value, reason = "what is staged is given away")]
     pub fn push(&mut self, day: Day, batch: RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());

@@ -136,7 +136,7 @@ impl Union {
 }
 
 impl AggregateUDFImpl for Union {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "calendar"
     }
 
@@ -247,7 +247,7 @@ impl GroupsAccumulator for Groups {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let rows = values.first().map_or(0, |array| array.len());
+        let rows = values.first().map_or(0, Array::len);
         let mut each = Self { calendars: Vec::new() };
         let groups: Vec<usize> = (0..rows).collect();
         each.update_batch(values, &groups, filter, rows)?;
