@@ -58,7 +58,8 @@ impl Manner {
 impl Feed<'_> {
     /// Reads all files that were not ingested before.
     pub(super) fn read(&self, sources: &[Source], take: impl FnMut(Step) -> Result<()>) -> Result<()> {
-        let mut jobs = Jobs { feed: self, sources: sources.iter(), seen: HashSet::new(), files: 0, open: Open::Nothing };
+        let mut jobs =
+            Jobs { feed: self, sources: sources.iter(), seen: HashSet::new(), files: 0, open: Open::Nothing };
         let work = |job, give: &mut dyn FnMut(Step) -> bool| match job {
             Job::Ready(step) => {
                 give(step);

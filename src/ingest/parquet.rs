@@ -74,7 +74,9 @@ impl ParquetFile {
         let footer = self.metadata.metadata().row_group(group);
         let is_short = footer.total_byte_size() < WHOLE_ROW_BYTES.saturating_mul(footer.num_rows());
         let (metadata, batch_rows) = match reading {
-            Reading { mapping: None, keep, .. } if keep.names().is_empty() && is_short => (&self.whole, WHOLE_BATCH_ROWS),
+            Reading { mapping: None, keep, .. } if keep.names().is_empty() && is_short => {
+                (&self.whole, WHOLE_BATCH_ROWS)
+            }
             _ => (&self.metadata, BATCH_ROWS),
         };
         for batch in self.reader(metadata, group, &columns, None, batch_rows)? {
@@ -127,7 +129,6 @@ impl ParquetFile {
         selection: Option<RowSelection>,
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader> {
-
         let file = File::open(&self.path).map_err(|e| Error::path("read", &self.path, e))?;
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())

@@ -138,8 +138,7 @@ fn cutter<'a>(
 ) -> Result<Cutter<Stream<'a>>> {
     let stream = open(&source.path, plan.bytes, progress)?;
     let ending = if source.format == LogFormat::Csv { Ending::Quoted } else { Ending::Line };
-    Cutter::new(stream, ending, plan.chunk_bytes, max_record_bytes)
-        .map_err(|e| read_error(source.label.as_ref(), &e))
+    Cutter::new(stream, ending, plan.chunk_bytes, max_record_bytes).map_err(|e| read_error(source.label.as_ref(), &e))
 }
 
 // A small file is not worth a thread.

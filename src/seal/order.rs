@@ -56,14 +56,12 @@ impl Ranking {
         let (mut known, mut lists, mut chunks) = (Vec::<&StringArray>::new(), Vec::new(), Vec::new());
         for column in columns {
             // Batches of one row group share their list.
-            let list = match known.iter().rposition(|known| is_same(known, &column.texts)) {
-                Some(list) => list,
-                None => {
-                    known.push(&column.texts);
-                    lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
-                    lists.len() - 1
-                }
-            };
+            let list = known.iter().rposition(|known| is_same(known, &column.texts)).unwrap_or_else(|| {
+                codes.table.reserve(column.texts.len(), |&(hash, _)| hash);
+                known.push(&column.texts);
+                lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
+                lists.len() - 1
+            });
             chunks.push(list);
         }
         let (ranks, texts) = codes.ranks()?;
@@ -218,8 +216,10 @@ impl<'a> Codes<'a> {
                 first.bytes().zip(text.bytes()).take(common).take_while(|(one, other)| one == other).count()
             })
         });
-        let mut sorted =
-            (0..).zip(&self.texts).map(|(code, text)| (head(&text.as_bytes()[common..]), code)).collect::<Vec<(u64, u32)>>();
+        let mut sorted = (0..)
+            .zip(&self.texts)
+            .map(|(code, text)| (head(&text.as_bytes()[common..]), code))
+            .collect::<Vec<(u64, u32)>>();
         sorted.sort_unstable_by(|(head, code), (other_head, other_code)| {
             let text = |code: &u32| self.texts[*code as usize];
             head.cmp(other_head).then_with(|| text(code).cmp(text(other_code)))

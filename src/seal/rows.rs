@@ -200,11 +200,7 @@ pub(super) fn rows_at_once(column_bytes: u64) -> usize {
 }
 
 /// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded by `pool`.
-pub(super) fn gather(
-    chunks: &[impl Borrow<Rows>],
-    pool: &Pool,
-    positions: &[(usize, usize)],
-) -> Result<RecordBatch> {
+pub(super) fn gather(chunks: &[impl Borrow<Rows>], pool: &Pool, positions: &[(usize, usize)]) -> Result<RecordBatch> {
     let failed = |cause: ArrowError| Error::Internal(format!("cannot put sorted events together: {cause}"));
     let texts = |of: fn(&Rows) -> &StringArray| {
         if chunks.iter().all(|rows| of(rows.borrow()).null_count() == rows.borrow().len()) {
@@ -243,7 +239,9 @@ pub(super) fn gather(
             texts(|rows| &rows.extra)?,
         ])
     };
-    columns().and_then(|columns| RecordBatch::try_new(coded_schema(&Table::Events.file_schema()), columns)).map_err(failed)
+    columns()
+        .and_then(|columns| RecordBatch::try_new(coded_schema(&Table::Events.file_schema()), columns))
+        .map_err(failed)
 }
 
 /// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded anew: for few rows

@@ -4,7 +4,9 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, DictionaryArray, RecordBatch, StringArray, StringBuilder, UInt32Array};
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, AsArray, DictionaryArray, RecordBatch, StringArray, StringBuilder, UInt32Array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
@@ -94,8 +96,7 @@ impl Coder {
         }
         let hash = self.hasher.hash_one(text.as_bytes());
         let texts = &self.texts;
-        let is_same =
-            |&(known, code): &(u64, u32)| known == hash && text_at(texts, code) == text.as_bytes();
+        let is_same = |&(known, code): &(u64, u32)| known == hash && text_at(texts, code) == text.as_bytes();
         let code = match self.table.entry(hash, is_same, |&(hash, _)| hash) {
             hashbrown::hash_table::Entry::Occupied(entry) => entry.get().1,
             hashbrown::hash_table::Entry::Vacant(slot) => {
