@@ -11,6 +11,8 @@ pub const MAX_DURATION_MS: i64 = 86_400_000;
 pub const MAX_ID_BYTES: usize = 256;
 /// The `action` of an event that names none.
 pub const DEFAULT_ACTION: &str = "use";
+/// The `action` that `user_day.check_ins` counts.
+pub const CHECK_IN: &str = "check_in";
 
 /// The tables of a store. Text columns hold an empty string where a record had none; only `extra` can be null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +23,14 @@ pub enum Table {
     UserDay,
     /// A row per day, organisation and app with an accepted event.
     OrgAppDay,
+    /// A row per day and organisation with a human event.
+    OrgUsersDay,
+    /// A row per day, organisation, app and `concurrent_id` with a human event.
+    RoomDay,
+    /// A row per day, app and user with a human event, over all organisations.
+    AppUserDay,
+    /// A row per day and app with a human event that lasts, over all organisations.
+    ConcurrencyDay,
     /// Refused records.
     Rejects,
     /// A row per batch and file: the ledger of ingests.
@@ -31,8 +41,22 @@ pub enum Table {
 
 impl Table {
     /// All tables of a store.
-    pub const ALL: [Self; 6] =
-        [Self::Events, Self::UserDay, Self::OrgAppDay, Self::Rejects, Self::Batches, Self::BatchDays];
+    pub const ALL: [Self; 10] = [
+        Self::Events,
+        Self::UserDay,
+        Self::OrgAppDay,
+        Self::OrgUsersDay,
+        Self::RoomDay,
+        Self::AppUserDay,
+        Self::ConcurrencyDay,
+        Self::Rejects,
+        Self::Batches,
+        Self::BatchDays,
+    ];
+
+    /// The tables that are derived from `events`, day by day.
+    pub const ROLLUPS: [Self; 6] =
+        [Self::UserDay, Self::OrgAppDay, Self::OrgUsersDay, Self::RoomDay, Self::AppUserDay, Self::ConcurrencyDay];
 
     /// The name in SQL and the folder in the store.
     #[must_use]
@@ -41,6 +65,10 @@ impl Table {
             Self::Events => "events",
             Self::UserDay => "user_day",
             Self::OrgAppDay => "org_app_day",
+            Self::OrgUsersDay => "org_users_day",
+            Self::RoomDay => "room_day",
+            Self::AppUserDay => "app_user_day",
+            Self::ConcurrencyDay => "concurrency_day",
             Self::Rejects => "rejects",
             Self::Batches => "batches",
             Self::BatchDays => "batch_days",
@@ -50,7 +78,7 @@ impl Table {
     /// Whether the table is partitioned by a `day` column that its files do not hold.
     #[must_use]
     pub fn by_day(self) -> bool {
-        matches!(self, Self::Events | Self::UserDay | Self::OrgAppDay)
+        self == Self::Events || Self::ROLLUPS.contains(&self)
     }
 
     /// The columns by which the rows of a file are sorted.
@@ -60,6 +88,10 @@ impl Table {
             Self::Events => &["org_id", "user_id", "app_id", "ts"],
             Self::UserDay => &["org_id", "user_id"],
             Self::OrgAppDay => &["org_id", "app_id"],
+            Self::OrgUsersDay => &["org_id"],
+            Self::RoomDay => &["org_id", "app_id", "concurrent_id"],
+            Self::AppUserDay => &["app_id", "user_id"],
+            Self::ConcurrencyDay => &["app_id"],
             Self::Rejects | Self::Batches | Self::BatchDays => &[],
         }
     }
@@ -67,7 +99,7 @@ impl Table {
     /// The columns of a file, without the partition column `day`.
     #[must_use]
     pub fn file_schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 6]> = LazyLock::new(|| Table::ALL.map(build_schema));
+        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| Table::ALL.map(build_schema));
         Arc::clone(&SCHEMAS[self as usize])
     }
 }
@@ -88,10 +120,15 @@ fn build_schema(table: Table) -> SchemaRef {
             text("concurrent_id"),
             Field::new("extra", DataType::Utf8, true),
         ],
-        // events: all accepted; human_events and usage_ms: only those that METRICS counts as human.
-        Table::UserDay => {
-            vec![text("org_id"), text("user_id"), count("events"), count("human_events"), count("usage_ms")]
-        }
+        // events: all accepted; the other counts and usage_ms: only those that the dictionary counts as human, or as machine.
+        Table::UserDay => vec![
+            text("org_id"),
+            text("user_id"),
+            count("events"),
+            count("human_events"),
+            count("usage_ms"),
+            count("check_ins"),
+        ],
         Table::OrgAppDay => vec![
             text("org_id"),
             text("app_id"),
@@ -100,6 +137,19 @@ fn build_schema(table: Table) -> SchemaRef {
             count("machine_events"),
             count("usage_ms"),
         ],
+        Table::OrgUsersDay => vec![text("org_id"), count("users")],
+        Table::RoomDay => vec![
+            text("org_id"),
+            text("app_id"),
+            text("concurrent_id"),
+            count("users"),
+            count("human_events"),
+            count("usage_ms"),
+        ],
+        Table::AppUserDay => vec![text("app_id"), text("user_id"), count("human_events"), count("usage_ms")],
+        Table::ConcurrencyDay => {
+            vec![text("app_id"), count("peak_users"), instant("peak_at"), count("peak_rooms"), count("largest_room")]
+        }
         Table::Rejects => vec![count("batch"), text("source"), count("line"), text("reason"), text("raw")],
         Table::Batches => vec![
             count("batch"),

@@ -1,6 +1,7 @@
 //! Steering metrics of a workplace platform: event logs in, daily active organisations, deep integration and
 //! retention out. `docs/architecture.md` maps the modules; imports go down its floors only.
 
+pub mod calendar;
 pub mod catalog;
 pub mod cli;
 pub mod dimensions;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::{Spanned, Value};
@@ -55,6 +55,8 @@ pub struct Column {
 pub enum ColumnType {
     /// A calendar day.
     Date,
+    /// A moment with 6 decimals of a second, in UTC.
+    Instant,
     /// Text.
     Text,
     /// A whole number of 64 bits.
@@ -86,6 +88,7 @@ impl ColumnType {
     pub fn data_type(self) -> DataType {
         match self {
             Self::Date => DataType::Date32,
+            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Text => DataType::Utf8,
             Self::Integer => DataType::Int64,
             Self::Boolean => DataType::Boolean,
@@ -100,6 +103,7 @@ impl ColumnType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Date => "date",
+            Self::Instant => "instant",
             Self::Text => "text",
             Self::Integer => "integer",
             Self::Boolean => "boolean",
@@ -116,7 +120,7 @@ impl ColumnType {
             Self::Rate => Some(6),
             Self::Seconds => Some(3),
             Self::Amount => Some(2),
-            Self::Date | Self::Text | Self::Boolean => None,
+            Self::Date | Self::Instant | Self::Text | Self::Boolean => None,
         }
     }
 }

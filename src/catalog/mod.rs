@@ -22,6 +22,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::frames;
 use folders::Folder;
 
 /// What a query is for: the folder under `queries/` that it stands in.
@@ -33,6 +34,8 @@ pub enum Group {
     State,
     /// A table of the report.
     Metric,
+    /// What must hold over the tables of a report: rows are contradictions, and then there is no report.
+    Check,
 }
 
 /// One folder of `queries/`, checked.
@@ -80,11 +83,12 @@ impl Group {
             Self::Rollup => "rollups",
             Self::State => "states",
             Self::Metric => "metrics",
+            Self::Check => "checks",
         }
     }
 
     fn of_folder(folder: &str) -> Option<Self> {
-        [Self::Rollup, Self::State, Self::Metric].into_iter().find(|group| group.folder() == folder)
+        [Self::Rollup, Self::State, Self::Metric, Self::Check].into_iter().find(|group| group.folder() == folder)
     }
 }
 
@@ -107,8 +111,7 @@ impl Query {
     pub fn parameters(&self) -> BTreeSet<String> {
         match &self.kind {
             Kind::Sql(text) => tables::parameters_of(text),
-            // A job is told the observed range and the week.
-            Kind::Frame(_) => ["first_day", "as_of", "week_start"].map(str::to_owned).into(),
+            Kind::Frame(job) => frames::parameters(job).iter().map(|&name| name.to_owned()).collect(),
         }
     }
 
@@ -180,6 +183,14 @@ impl Catalog {
         self.queries().filter(|query| query.group == Group::Metric)
     }
 
+    /// The checks over these metrics by name: each reads no other metric than they.
+    pub fn checks(&self, metrics: &[&str]) -> impl Iterator<Item = &Query> {
+        let is_there = |name: &String| {
+            self.get(name).is_none_or(|read| read.group != Group::Metric) || metrics.contains(&name.as_str())
+        };
+        self.queries().filter(move |query| query.group == Group::Check && query.reads.iter().all(is_there))
+    }
+
     /// The wanted queries and all that they need, each after what it reads. A stored rollup is never needed: it is there.
     pub fn order(&self, wanted: &[&str]) -> Result<Vec<&Query>> {
         let mut order = Vec::new();
@@ -243,7 +254,8 @@ impl Catalog {
             for name in &query.reads {
                 let known = match self.get(name) {
                     Some(read) => {
-                        query.group != Group::Rollup && read.group != Group::Rollup || tables::is_source(name)
+                        let is_result = read.group != Group::Rollup && read.group != Group::Check;
+                        query.group != Group::Rollup && is_result || tables::is_source(name)
                     }
                     None => tables::is_source(name),
                 };
@@ -258,7 +270,8 @@ impl Catalog {
     fn unknown_read(&self, query: &Query, name: &str) -> Error {
         let mut known: BTreeSet<&str> = tables::sources().collect();
         if query.group != Group::Rollup {
-            known.extend(self.queries().filter(|q| q.group != Group::Rollup).map(|q| q.name.as_str()));
+            let results = self.queries().filter(|q| matches!(q.group, Group::State | Group::Metric));
+            known.extend(results.map(|q| q.name.as_str()));
         }
         let known: Vec<_> = known.into_iter().collect();
         let known = known.join(", ");

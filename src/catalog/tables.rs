@@ -35,7 +35,7 @@ pub(super) fn is_source(name: &str) -> bool {
 
 /// The stored tables that are derived from events.
 pub(super) fn rollups() -> impl Iterator<Item = &'static str> {
-    Table::ALL.into_iter().filter(|table| table.by_day() && *table != Table::Events).map(Table::name)
+    Table::ROLLUPS.into_iter().map(Table::name)
 }
 
 /// Whether a name is that of a stored rollup.

@@ -113,6 +113,9 @@ fn check_toml_refused(from: &str, to: &str, expected: &[&str]) {
 fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     let check = check_toml_refused;
     check("owner", "ownr", &["dau/query.toml", "line 3", "ownr", "`owner`"]);
+    check("key = [\"day\"]", "key = [\"day\"]\neach = \"year\"", &["each=`year`", "`month`"]);
+    check("key = [\"day\"]", "key = [\"day\"]\nlooks_back = 3", &["`looks_back`", "each=`month`"]);
+    check("key = [\"day\"]", "key = [\"users\"]\neach = \"month\"", &["each=`month` needs a date"]);
     check("unit", "units", &["line 16", "units", "`unit`"]);
     check("min = 0", "minimum = 0", &["line 18", "minimum", "`min`"]);
     check("title = \"Active users\"\n", "", &["missing field `title`"]);
@@ -238,7 +241,7 @@ fn names_must_be_one_and_known() {
         &["`a` is there twice", "states/", "metrics/"],
     );
     check_chain_refused(&[("metrics/orgs", &["days"])], &["`orgs`", "already"]);
-    check_chain_refused(&[("rollups/week", &["events"])], &["rollups/week", "user_day, org_app_day"]);
+    check_chain_refused(&[("rollups/week", &["events"])], &["rollups/week", "user_day, org_app_day, org_users_day"]);
     check_chain_refused(&[("rollups/user_day", &["s"]), ("states/s", &["days"])], &["rollups/user_day", "reads=`s`"]);
 }
 

@@ -17,8 +17,9 @@ use super::terminal::Terminal;
 
 /// Ask the store in SQL.
 ///
-/// Tables are the stored ones (`events`, `user_day`, `org_app_day`, `rejects`, `batches`, `batch_days`), the dimension
-/// files, and every state and metric of the catalog by its name, computed when it is asked for.
+/// Tables are the stored ones (`events`, `user_day`, `org_app_day`, `org_users_day`, `room_day`, `app_user_day`,
+/// `concurrency_day`, `rejects`, `batches`, `batch_days`), the dimension files, and every state and metric of the catalog
+/// by its name, computed when it is asked for.
 #[derive(Debug, Args)]
 pub(super) struct Sql {
     /// The query

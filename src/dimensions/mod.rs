@@ -13,9 +13,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
 
 use crate::error::{Error, Result};
-use crate::period::Day;
+use crate::period::{Day, Grain};
 use crate::settings::{DimensionSettings, Settings};
-use crate::store::{TableFiles, write_files};
+use crate::store::{TableFiles, write_result};
 
 use history::Span;
 use rows::{LeftOut, Row, for_each_row};
@@ -57,7 +57,6 @@ pub fn write_tables(
     let files = &settings.dimensions;
     let mut left_out = LeftOut::default();
     let notes = &mut left_out;
-    let days = range.map_or(Vec::new(), |(first, last)| (first..=last).collect());
     let texts = |name: &str, values: &[String]| {
         let mut sorted: Vec<&str> = values.iter().map(String::as_str).collect();
         sorted.sort_unstable();
@@ -68,21 +67,34 @@ pub fn write_tables(
         ("account_lists", account_lists(files.account_lists.as_deref(), notes)?, vec!["list", "account"]),
         ("apps", apps(files.apps.as_deref(), zone, notes)?, vec!["app_id", "valid_from"]),
         ("campaigns", campaigns(files.campaigns.as_deref(), zone, notes)?, vec!["campaign"]),
-        ("days", table(&[("day", Arc::new(Date32Array::from(days)))])?, vec!["day"]),
         ("excluded_actions", texts("action", &settings.who.exclude_actions)?, vec!["action"]),
         ("excluded_apps", texts("app_id", &settings.who.exclude_apps)?, vec!["app_id"]),
         ("excluded_categories", texts("category", &settings.deep.excluded_categories)?, vec!["category"]),
         ("orgs", orgs(files.orgs.as_deref(), zone, notes)?, vec!["org_id", "valid_from"]),
         ("users", users(files.users.as_deref(), zone, notes)?, vec!["user_id"]),
     ];
-    let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, batch, &key));
-    Ok((tables.collect::<Result<_>>()?, left_out.sentences()))
+    let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, vec![batch], &key));
+    let days = write_table(folder, "days", days(range)?, &["day"]);
+    Ok((tables.chain([days]).collect::<Result<_>>()?, left_out.sentences()))
 }
 
-fn write_table(folder: &Path, name: &str, batch: RecordBatch, sort_key: &[&str]) -> Result<TableFiles> {
+// The observed days, month by month: a new day leaves the months before it as they were.
+fn days(range: ObservedRange) -> Result<Vec<RecordBatch>> {
+    let days = |(from, until)| table(&[("day", Arc::new(Date32Array::from_iter_values(from..=until)))]);
+    let Some((first, last)) = range else { return Ok(vec![days((0, -1))?]) };
+    let month = |index| (Grain::Month.first_day(index).max(first), Grain::Month.last_day(index).min(last));
+    let months = (Grain::Month.index(first)..=Grain::Month.index(last)).map(month);
+    months.map(days).collect()
+}
+
+// Each batch becomes a file.
+fn write_table(folder: &Path, name: &str, batches: Vec<RecordBatch>, sort_key: &[&str]) -> Result<TableFiles> {
     let root = folder.join(name);
-    let schema = batch.schema();
-    let file = write_files(&root, None, &schema, sort_key, [Ok(batch)])?;
+    let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+    let mut files = Vec::with_capacity(batches.len());
+    for batch in batches {
+        files.extend(write_result(&root, &schema, sort_key, [Ok(batch)])?);
+    }
     Ok(TableFiles {
         name: name.to_owned(),
         root,
@@ -90,7 +102,7 @@ fn write_table(folder: &Path, name: &str, batch: RecordBatch, sort_key: &[&str])
         by_day: false,
         sort_key: sort_key.iter().map(|&column| column.to_owned()).collect(),
         version: None,
-        files: file.into_iter().collect(),
+        files,
     })
 }
 
@@ -405,7 +417,9 @@ mod tests {
             ("registered_at", since),
         ])
         .expect("a batch");
-        let file = write_files(folder.path(), None, &batch.schema(), &[], [Ok(batch)]).expect("a file").expect("rows");
+        let file = crate::store::write_files(folder.path(), None, &batch.schema(), &[], [Ok(batch)])
+            .expect("a file")
+            .expect("rows");
         let path = folder.path().join(file.path);
         let batch = orgs(Some(&path), Tz::UTC, &mut LeftOut::default()).expect("orgs");
         assert_eq!(strings(&batch, "headcount"), ["5", ""]);

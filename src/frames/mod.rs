@@ -1,18 +1,24 @@
-//! Polars jobs: what a data frame says better than SQL (cohorts, growth accounting).
-//! A job gets batches and parameters and gives one batch; it knows neither the store nor the engine.
+//! Jobs that a data frame says better than SQL: counts over activity calendars, shaped into tables by Polars.
+//! A job gets the Parquet files of the tables it reads and gives one batch; it knows neither the store nor the engine.
 
 mod answer;
 mod growth;
+mod integration;
 mod retention;
-mod visits;
+mod stickiness;
+mod trailing;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::calendar::{self, Calendars, ENTITIES, Range};
 use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart};
+use crate::settings::DeepSettings;
 
 /// What every job is told.
 #[derive(Debug, Clone, Copy)]
@@ -23,58 +29,146 @@ pub struct Frame {
     pub as_of: Day,
     /// The day on which a week begins.
     pub week_start: WeekStart,
+    /// What an organisation needs for each level of deep integration.
+    pub levels: Levels,
+}
+
+/// The least counters of the trailing 28 days for the levels of deep integration, as in `[deep]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// Days on a production system, for `connected`.
+    pub production_days: u32,
+    /// Distinct production systems, for `connected`.
+    pub systems: u32,
+    /// Days of storing, for `data_loop`.
+    pub store_days: u32,
+    /// Days of processing, for `data_loop`.
+    pub process_days: u32,
+    /// Days of passing on, for `data_loop`.
+    pub flow_days: u32,
+    /// Days of deciding, for `deep`.
+    pub decide_days: u32,
+}
+
+impl From<&DeepSettings> for Levels {
+    fn from(deep: &DeepSettings) -> Self {
+        Self {
+            production_days: deep.production_days,
+            systems: deep.systems,
+            store_days: deep.store_days,
+            process_days: deep.process_days,
+            flow_days: deep.flow_days,
+            decide_days: deep.decide_days,
+        }
+    }
 }
 
 /// The names of the jobs that `[job] name` may say.
-pub const JOBS: &[&str] = &["retention", "growth_accounting"];
+pub const JOBS: &[&str] = &["deep_window", "growth_accounting", "retention", "stickiness", "trailing_activity"];
 
-/// The entities of table `entity_day`, in the order in which reports list them.
-const ENTITIES: [&str; 3] = ["dag", "org", "user"];
+/// The Parquet files of each table that a job reads, by the table's name.
+pub type Inputs = BTreeMap<String, Vec<PathBuf>>;
 
-/// The table that both jobs read: each day on which a user or an org was active, or an org was DAG.
-const ENTITY_DAY: &str = "entity_day";
+/// The jobs of one run. They share the calendars of each entity, which are read once.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    calendars: Mutex<BTreeMap<Shelf, Arc<Calendars>>>,
+}
 
-/// Runs a job on the input tables it reads and gives its rows in key order, in the schema that [`schema`] tells.
-/// `job` is the `[job]` table of `query.toml` as key and value.
-pub fn run(
-    job: &BTreeMap<String, String>,
-    inputs: &BTreeMap<String, Vec<RecordBatch>>,
-    frame: Frame,
-) -> Result<RecordBatch> {
-    let job = Job::read(job)?;
-    let batches = inputs.get(ENTITY_DAY).ok_or_else(|| {
-        Error::Definition(format!("the job reads table `{ENTITY_DAY}`, which it was not given; add it to `reads`"))
-    })?;
-    match job {
-        Job::Retention { entity } => retention::run(batches, entity, frame),
-        Job::GrowthAccounting => growth::run(batches, frame),
+/// What calendars depend on. A file keeps its name for as long as it keeps its rows.
+type Shelf = (Vec<PathBuf>, &'static str, Range);
+
+impl Jobs {
+    /// Runs a job on the tables it reads and gives its rows in key order, in the schema that [`schema`] tells.
+    /// `job` is the `[job]` table of `query.toml` as key and value.
+    pub fn run(&self, job: &BTreeMap<String, String>, inputs: &Inputs, frame: Frame) -> Result<RecordBatch> {
+        let job = Job::read(job)?;
+        let Some(range) = Range::new(frame.first_day, frame.as_of) else {
+            return Ok(RecordBatch::new_empty(job.schema()));
+        };
+        let of = |entity| self.calendars_of(files_of(inputs, calendar::TABLE)?, entity, range);
+        match job {
+            Job::DeepWindow => integration::run(files_of(inputs, integration::TABLE)?, frame),
+            Job::Retention { entity } => retention::run(of(entity)?.as_ref(), frame),
+            Job::GrowthAccounting => growth::run(&all(of)?, frame),
+            Job::Stickiness => stickiness::run(&all(of)?),
+            Job::TrailingActivity => trailing::run(&all(of)?),
+        }
+    }
+
+    // Whoever asks while calendars are being read waits for them.
+    fn calendars_of(&self, files: &[PathBuf], entity: &'static str, range: Range) -> Result<Arc<Calendars>> {
+        let mut shelves = self.calendars.lock().unwrap_or_else(PoisonError::into_inner);
+        let shelf = (files.to_vec(), entity, range);
+        if let Some(calendars) = shelves.get(&shelf) {
+            return Ok(Arc::clone(calendars));
+        }
+        let calendars = Arc::new(Calendars::read(files, entity, range)?);
+        shelves.insert(shelf, Arc::clone(&calendars));
+        Ok(calendars)
     }
 }
 
 /// The schema of a job's result, known without running it. Columns that may be empty are nullable.
 pub fn schema(job: &BTreeMap<String, String>) -> Result<SchemaRef> {
-    Ok(match Job::read(job)? {
-        Job::Retention { .. } => retention::schema(),
-        Job::GrowthAccounting => growth::schema(),
+    Job::read(job).map(Job::schema)
+}
+
+/// The settings that a job's result depends on, by the names that they have as parameters of SQL.
+#[must_use]
+pub fn parameters(job: &BTreeMap<String, String>) -> &'static [&'static str] {
+    match Job::read(job) {
+        Ok(Job::DeepWindow) => &[
+            "first_day",
+            "as_of",
+            "production_days",
+            "systems",
+            "store_days",
+            "process_days",
+            "flow_days",
+            "decide_days",
+        ],
+        Ok(Job::Stickiness | Job::TrailingActivity) => &["first_day", "as_of"],
+        Ok(Job::GrowthAccounting | Job::Retention { .. }) | Err(_) => &["first_day", "as_of", "week_start"],
+    }
+}
+
+/// The calendars of an entity under its name.
+type Named = (&'static str, Arc<Calendars>);
+
+fn all(of: impl Fn(&'static str) -> Result<Arc<Calendars>>) -> Result<Vec<Named>> {
+    ENTITIES.into_iter().map(|entity| Ok((entity, of(entity)?))).collect()
+}
+
+fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [PathBuf]> {
+    inputs.get(table).map(Vec::as_slice).ok_or_else(|| {
+        Error::Definition(format!("the job reads table `{table}`, which it was not given; add it to `reads`"))
     })
 }
 
 /// A job and its own keys, understood.
 #[derive(Debug, Clone, Copy)]
 enum Job {
-    Retention { entity: &'static str },
+    DeepWindow,
     GrowthAccounting,
+    Retention { entity: &'static str },
+    Stickiness,
+    TrailingActivity,
 }
 
 impl Job {
     fn read(job: &BTreeMap<String, String>) -> Result<Self> {
-        let (name, keys): (_, &[&str]) = match job.get("name").map(String::as_str) {
-            Some(name @ "retention") => (name, &["name", "entity"]),
-            Some(name @ "growth_accounting") => (name, &["name"]),
-            Some(name) => {
-                return Err(Error::Definition(format!("no job is called name=`{name}`; known: {}", JOBS.join(", "))));
-            }
-            None => return Err(Error::Definition(format!("[job] has no `name`; known: {}", JOBS.join(", ")))),
+        let Some(name) = job.get("name") else {
+            return Err(Error::Definition(format!("[job] has no `name`; known: {}", JOBS.join(", "))));
+        };
+        let keys: &[&str] = if name == "retention" { &["name", "entity"] } else { &["name"] };
+        let known = match name.as_str() {
+            "deep_window" => Ok(Self::DeepWindow),
+            "growth_accounting" => Ok(Self::GrowthAccounting),
+            "retention" => Self::retention(job),
+            "stickiness" => Ok(Self::Stickiness),
+            "trailing_activity" => Ok(Self::TrailingActivity),
+            _ => return Err(Error::Definition(format!("no job is called name=`{name}`; known: {}", JOBS.join(", ")))),
         };
         if let Some(unknown) = job.keys().find(|key| !keys.contains(&key.as_str())) {
             return Err(Error::Definition(format!(
@@ -82,13 +176,24 @@ impl Job {
                 keys.join(", ")
             )));
         }
-        if name == "growth_accounting" {
-            return Ok(Self::GrowthAccounting);
-        }
+        known
+    }
+
+    fn retention(job: &BTreeMap<String, String>) -> Result<Self> {
         let asked = job.get("entity").map_or("", String::as_str);
         ENTITIES.into_iter().find(|known| *known == asked).map(|entity| Self::Retention { entity }).ok_or_else(|| {
             Error::Definition(format!("[job] of `retention` has entity=`{asked}`; known: {}", ENTITIES.join(", ")))
         })
+    }
+
+    fn schema(self) -> SchemaRef {
+        match self {
+            Self::DeepWindow => integration::schema(),
+            Self::GrowthAccounting => growth::schema(),
+            Self::Retention { .. } => retention::schema(),
+            Self::Stickiness => stickiness::schema(),
+            Self::TrailingActivity => trailing::schema(),
+        }
     }
 }
 
@@ -108,11 +213,9 @@ mod tests {
 
     #[test]
     fn wrong_jobs_are_refused() {
-        check_refused(&[], "[job] has no `name`; known: retention, growth_accounting");
-        check_refused(
-            &[("name", "milestones")],
-            "no job is called name=`milestones`; known: retention, growth_accounting",
-        );
+        let known = JOBS.join(", ");
+        check_refused(&[], &format!("[job] has no `name`; known: {known}"));
+        check_refused(&[("name", "milestones")], &format!("no job is called name=`milestones`; known: {known}"));
         check_refused(&[("name", "retention")], "[job] of `retention` has entity=``; known: dag, org, user");
         check_refused(
             &[("name", "retention"), ("entity", "app")],
@@ -126,8 +229,9 @@ mod tests {
 
     #[test]
     fn a_missing_table_is_a_definition_error() {
-        let frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
-        let error = run(&job(&[("name", "growth_accounting")]), &BTreeMap::new(), frame).expect_err("no table");
+        let frame =
+            Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, levels: (&DeepSettings::default()).into() };
+        let error = Jobs::default().run(&job(&[("name", "stickiness")]), &Inputs::new(), frame).expect_err("no table");
         assert!(matches!(error, Error::Definition(_)), "{error:?}");
     }
 

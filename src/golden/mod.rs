@@ -124,6 +124,9 @@ async fn outcome(engine: &Engine, catalog: &Catalog, query: &Query, case: &Case)
         }
         Group::State => table(&settings, engine, catalog, query, case, &stored(query)).await,
         Group::Rollup => rollup(&settings, engine, catalog, query, case).await,
+        Group::Check => {
+            Err(Error::Definition(format!("`{}` is a check: it runs after every run, without cases", query.name)))
+        }
     }
 }
 

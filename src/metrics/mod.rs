@@ -12,6 +12,7 @@ pub use source::Source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
@@ -24,9 +25,9 @@ use tokio::task::spawn_blocking;
 use crate::catalog::{Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
-use crate::frames::{self, Frame};
+use crate::frames::{Frame, Inputs, Jobs};
 use crate::period::format_day;
-use crate::store::{DataFile, TableFiles, write_files};
+use crate::store::{DataFile, TableFiles, write_result};
 use kept::{Ingredients, Kept, KeptFile};
 use pieces::{Dealer, Piece, joined, pieces};
 use rows::Checked;
@@ -46,6 +47,8 @@ pub struct Ground {
     pub always: BTreeMap<String, String>,
     /// The observed range; `None` if no day was observed: then every result is empty and nothing runs.
     pub frame: Option<Frame>,
+    /// The data frame jobs, and what they share.
+    pub jobs: Arc<Jobs>,
     /// Where results are kept.
     pub keep: Keep,
 }
@@ -229,9 +232,10 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
     let parameters = bound(&span, &ground.parameters);
     let batches = match (&query.kind, ground.frame) {
         (Kind::Frame(job), Some(frame)) => {
-            let gathered = gather(engine, query, &parameters).await?;
-            let job = job.clone();
-            let batch = blocking(move || frames::run(&job, &gathered, frame)).await?;
+            let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
+            let files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
+            let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
+            let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
             shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(vec![batch])
         }
@@ -248,14 +252,6 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
 enum Batches {
     Stream(SendableRecordBatchStream),
     Gathered(Vec<RecordBatch>),
-}
-
-async fn gather(engine: &Engine, query: &Query, parameters: &Parameters) -> Result<BTreeMap<String, Vec<RecordBatch>>> {
-    let mut inputs = BTreeMap::new();
-    for name in &query.reads {
-        inputs.insert(name.clone(), engine.collect(&format!("SELECT * FROM {name}"), parameters).await?);
-    }
-    Ok(inputs)
 }
 
 async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
@@ -277,7 +273,7 @@ async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -
         let mut files = Vec::with_capacity(pieces.len());
         for piece in &pieces {
             let rows = std::iter::from_fn(|| dealer.next_of(piece));
-            let file = write_files(&root, None, &schema, &sort_key, rows)?;
+            let file = write_result(&root, &schema, &sort_key, rows)?;
             files.push(file.map(|file| keep_file(&root, file)).transpose()?);
         }
         Ok(files)

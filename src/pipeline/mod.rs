@@ -32,7 +32,8 @@ fn limits(settings: &Settings) -> Limits {
     Limits { memory: settings.engine.memory / 2 }
 }
 
-/// Derives again what does not follow from the present events: after a kill, or when who counts has changed.
+/// Derives again what does not follow from the present events: after a kill, when who counts has changed, or when an
+/// earlier version made the store.
 /// Gives the new snapshot and a sentence for the user, if anything was done.
 async fn refresh_rollups(
     store: &Store,
@@ -42,10 +43,15 @@ async fn refresh_rollups(
     limits: Limits,
 ) -> Result<(Snapshot, Option<String>)> {
     let hash = who.hash();
+    let all_days = || snapshot.table(Table::Events).days();
     let (days, why) = match store.stale_rollups(&snapshot, &hash).await? {
         Stale::Nothing => return Ok((snapshot, None)),
         Stale::Days(days) => (days, "an earlier run did not finish"),
-        Stale::All => (snapshot.table(Table::Events).days(), "who counts has changed"),
+        Stale::All if snapshot.rollups_who.as_ref().is_some_and(|who| *who != hash) => {
+            (all_days(), "who counts has changed")
+        }
+        // A store of an earlier version lacks tables that this one has.
+        Stale::All => (all_days(), "this version has other rollups than the store, or an earlier run did not finish"),
     };
     let rollups = seal::rebuild(store, &snapshot, &days, who, limits)?;
     let note = format!("derived the rollups of {} days again: {why}", days.len());

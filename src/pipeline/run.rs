@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
+use arrow::util::display::array_value_to_string;
 use chrono::DateTime;
 use datafusion::scalar::ScalarValue;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::catalog::{Catalog, Query};
+use crate::catalog::{Catalog, Group, Query};
 use crate::dimensions::{self, ObservedRange};
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
@@ -122,7 +124,7 @@ pub async fn plan(settings: &Settings, engine: &Engine, catalog: &Catalog, order
     })
 }
 
-// The queries that a run computes, in order, and the names of those that are reported.
+// The queries that a run computes, in order, the checks that can be made over them at the end, and the names of those that are reported.
 fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, Vec<&'a str>)> {
     let wanted: Vec<&str> = if only.is_empty() {
         catalog.metrics().map(|query| query.name.as_str()).collect()
@@ -138,7 +140,8 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
         wanted.dedup();
         wanted
     };
-    Ok((catalog.order(&wanted)?, wanted))
+    let checks = catalog.checks(&wanted).map(|check| check.name.as_str());
+    Ok((catalog.order(&wanted.iter().copied().chain(checks).collect::<Vec<_>>())?, wanted))
 }
 
 /// Computes metrics from the present state of the store.
@@ -146,12 +149,44 @@ pub async fn compute(settings: &Settings, engine: &Engine, catalog: &Catalog, or
     let (queries, wanted) = chosen(catalog, &order.only)?;
     let mut ground = lay_ground(settings, engine, order).await?;
     let computed = metrics::compute(engine, &queries, &mut ground.metrics).await?;
+    for check in queries.iter().filter(|query| query.group == Group::Check) {
+        hold(engine, check, &computed).await?;
+    }
     let head = Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
     let report = |c: &Computed| QueryReport { name: c.name.clone(), pieces: c.pieces.clone() };
     let reports = computed.iter().map(report).collect();
     let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
     let keep = ground.metrics.keep;
     Ok(Computation { metrics, head, range: ground.range, queries: reports, notes: ground.notes, keep })
+}
+
+// A check that has a row is a contradiction between tables of the report.
+async fn hold(engine: &Engine, check: &Query, computed: &[Computed]) -> Result<()> {
+    let rows = computed.iter().find(|result| result.name == check.name).map_or(0, |result| result.rows);
+    if rows == 0 {
+        return Ok(());
+    }
+    let first = engine.collect(&format!("SELECT * FROM {} LIMIT 1", check.name), &Parameters::new()).await?;
+    let shown = first.first().map(describe_row).unwrap_or_default();
+    Err(Error::Data(format!(
+        "the check `{}` does not hold in {rows} rows, first: {shown}; {}; nothing was published",
+        check.name,
+        check.title.trim_end_matches('.')
+    )))
+}
+
+fn describe_row(batch: &RecordBatch) -> String {
+    let values = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            let value = array_value_to_string(column, 0).unwrap_or_default();
+            format!("{}=`{value}`", field.name())
+        })
+        .collect::<Vec<_>>();
+    values.join(", ")
 }
 
 /// What queries stand on: the tables are registered in the engine, and this is the rest.
@@ -183,12 +218,13 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let week_start = settings.report.week_start;
+    let (week_start, levels) = (settings.report.week_start, (&settings.deep).into());
     let metrics = metrics::Ground {
         sources,
         parameters: parameters(settings, range),
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start }),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels }),
+        jobs: Arc::default(),
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };
     Ok(Ground { snapshot, range, metrics, notes, _work: work })

@@ -83,7 +83,10 @@ pub async fn status(settings: &Settings, engine: &Engine, batches: u32) -> Resul
     let rollups = match store.stale_rollups(&snapshot, &super::who_counts(settings)?.hash()).await? {
         Stale::Nothing => "rollups follow from the events".to_owned(),
         Stale::Days(days) => format!("rollups of {} days are behind; the next run or ingest mends them", days.len()),
-        Stale::All => "rollups were made under other settings of who counts; the next run makes them anew".to_owned(),
+        Stale::All if snapshot.rollups_who.is_some() => {
+            "rollups were made under other settings of who counts; the next run makes them anew".to_owned()
+        }
+        Stale::All => "rollups are missing or of another version; the next run or ingest makes them anew".to_owned(),
     };
     let tables = Table::ALL.map(|table| {
         let files = snapshot.table(table);

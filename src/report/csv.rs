@@ -6,8 +6,10 @@ use std::path::Path;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, SecondsFormat};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::catalog::{Column, Query};
@@ -19,7 +21,7 @@ use crate::store::TableFiles;
 const PIECE_BYTES: usize = 1 << 18;
 
 /// Writes a query's result as CSV and returns the number of rows: UTF-8, a header, `\n`; quoted only where a comma, a
-/// quote, CR or LF stands inside; no value = empty; ISO dates, `true` and `false`, numbers with the decimals of their type.
+/// quote, CR or LF stands inside; no value = empty; ISO dates, instants in UTC as RFC 3339 with 6 decimals, `true` and `false`, numbers with the decimals of their type.
 /// Rows before the day `from` are left out, by the column that the query names for it.
 pub fn write_csv(
     query: &Query,
@@ -79,6 +81,7 @@ fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
 enum Values<'a> {
     // The day written last and its text: results are mostly sorted by day.
     Date(&'a Date32Array, Option<(i32, String)>),
+    Instant(&'a TimestampMicrosecondArray),
     Text(&'a StringArray),
     Integer(&'a Int64Array),
     Boolean(&'a BooleanArray),
@@ -91,6 +94,7 @@ fn columns<'a>(query: &Query, batch: &'a RecordBatch) -> Result<Vec<Values<'a>>>
         let array = array_of(query, column, batch)?;
         columns.push(match array.data_type() {
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>(), None),
+            DataType::Timestamp(..) => Values::Instant(array.as_primitive::<TimestampMicrosecondType>()),
             DataType::Int64 => Values::Integer(array.as_primitive::<Int64Type>()),
             DataType::Boolean => Values::Boolean(array.as_boolean()),
             DataType::Decimal128(_, scale) => {
@@ -121,6 +125,7 @@ fn put_row(columns: &mut [Values], row: usize, piece: &mut Vec<u8>) {
         separate(place, piece);
         match column {
             Values::Date(array, last) if array.is_valid(row) => put_day(array.value(row), last, piece),
+            Values::Instant(array) if array.is_valid(row) => put_instant(array.value(row), piece),
             Values::Text(array) if array.is_valid(row) => put_text(array.value(row), piece),
             Values::Integer(array) if array.is_valid(row) => put(piece, format_args!("{}", array.value(row))),
             Values::Boolean(array) if array.is_valid(row) => put(piece, format_args!("{}", array.value(row))),
@@ -144,6 +149,12 @@ fn put_day(day: i32, last: &mut Option<(i32, String)>, piece: &mut Vec<u8>) {
     };
     piece.extend_from_slice(text.as_bytes());
     *last = Some((day, text));
+}
+
+fn put_instant(us: i64, piece: &mut Vec<u8>) {
+    if let Some(instant) = DateTime::from_timestamp_micros(us) {
+        piece.extend_from_slice(instant.to_rfc3339_opts(SecondsFormat::Micros, true).as_bytes());
+    }
 }
 
 fn put_decimal(value: i128, scale: u32, piece: &mut Vec<u8>) {
@@ -214,6 +225,13 @@ mod tests {
         check_decimal(86_400_001, 3, "86400.001");
         check_decimal(5, 2, "0.05");
         check_decimal(i128::MIN, 3, "-170141183460469231731687303715884105.728");
+    }
+
+    #[test]
+    fn an_instant_has_six_decimals() {
+        let mut piece = Vec::new();
+        put_instant(1_772_445_600_000_001, &mut piece);
+        assert_eq!(String::from_utf8(piece).expect("UTF-8"), "2026-03-02T10:00:00.000001Z");
     }
 
     #[test]

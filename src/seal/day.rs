@@ -1,12 +1,14 @@
 //! One day in memory: drop what it has already, sort, write it in parts, roll it up on the way.
 //! It does not know which days there are, nor how days larger than the memory are cut.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
@@ -18,16 +20,15 @@ use crate::event::Table;
 use crate::period::Day;
 use crate::store::{DataFile, write_files};
 
-// A file of a rollup has about so many rows: until then they are held in memory.
-const ROLLUP_BATCHES_PER_FILE: usize = 16;
+// A file of a rollup has so many batches of rows: until then they are held in memory.
+pub(super) const ROLLUP_BATCHES_PER_FILE: usize = 16;
 
 /// Where the files of a day go, and what they depend on.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     pub(super) day: Day,
-    pub(super) events: PathBuf,
-    pub(super) user_day: PathBuf,
-    pub(super) org_app_day: PathBuf,
+    /// The folder of each table by day.
+    pub(super) roots: BTreeMap<Table, PathBuf>,
     pub(super) who: &'a Who,
     /// A file of events ends with the organisation that fills it up to so many rows.
     pub(super) part_rows: usize,
@@ -38,8 +39,7 @@ pub(super) struct Place<'a> {
 #[derive(Debug, Default)]
 pub(super) struct DayFiles {
     pub(super) events: Vec<DataFile>,
-    pub(super) user_day: Vec<DataFile>,
-    pub(super) org_app_day: Vec<DataFile>,
+    pub(super) rollups: BTreeMap<Table, Vec<DataFile>>,
 }
 
 /// What became of a staged day.
@@ -113,15 +113,22 @@ pub(super) fn seal_day(
 }
 
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
-    let write = |part: &Range<usize>| write_part(place, slices(chunks, order, part.clone()));
+    let write = |part: &Range<usize>| {
+        let mut crossing = Crossing::default();
+        let files = write_part(place, slices(chunks, order, part.clone()), &mut crossing)?;
+        Ok((files, crossing))
+    };
     let parts = match place.threads {
         Threads::One => order.parts.iter().map(write).collect::<Result<Vec<_>>>()?,
         Threads::All => order.parts.par_iter().map(write).collect::<Result<Vec<_>>>()?,
     };
-    Ok(parts.into_iter().fold(DayFiles::default(), |mut files, part| {
+    let (mut files, mut crossing) = (DayFiles::default(), Crossing::default());
+    for (part, crossed) in parts {
         files.extend(part);
-        files
-    }))
+        crossing.extend(crossed);
+    }
+    crossing.end(place, &mut files)?;
+    Ok(files)
 }
 
 /// A range of sorted rows, in batches, ids coded.
@@ -135,57 +142,87 @@ pub(super) fn slices<'a>(
     order.ids[part].chunks(most).map(move |ids| gather(chunks, &order.pool, &positions(ids)))
 }
 
-impl DayFiles {
-    pub(super) fn extend(&mut self, other: Self) {
-        self.events.extend(other.events);
-        self.user_day.extend(other.user_day);
-        self.org_app_day.extend(other.org_app_day);
+impl Place<'_> {
+    /// The folder of a table.
+    pub(super) fn root(&self, table: Table) -> Result<&Path> {
+        let root = self.roots.get(&table);
+        root.map(PathBuf::as_path).ok_or_else(|| Error::Internal(format!("{} is no table by day", table.name())))
     }
 }
 
-/// Writes sorted events that share no organisation with other parts of the day, and their rollups.
-pub(super) fn write_part(place: &Place<'_>, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<DayFiles> {
+impl DayFiles {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.events.extend(other.events);
+        for (table, files) in other.rollups {
+            self.rollups.entry(table).or_default().extend(files);
+        }
+    }
+}
+
+/// Writes sorted events that share no organisation with other parts of the day, and the rollups of organisations; what
+/// crosses them goes to the one that ends the day.
+pub(super) fn write_part(
+    place: &Place<'_>,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    crossing: &mut Crossing,
+) -> Result<DayFiles> {
     let mut rollup = Rollup::new(place.who);
     let mut files = DayFiles::default();
     let table = Table::Events;
     let rolled_up = batches.map(|batch| {
         let batch = batch?;
-        roll_up(place, &mut rollup, &mut files, &plain(&batch)?)?;
+        roll_up(place, &mut rollup, &plain(&batch)?, &mut files, crossing)?;
         Ok(batch)
     });
-    let written = write_files(&place.events, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
-    finish_rollup(place, rollup, &mut files)?;
+    let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
+    finish_rollup(place, rollup, &mut files, crossing)?;
     files.events.extend(written);
     Ok(files)
 }
 
-/// Adds a batch to a rollup and writes what has become enough for a file.
+/// Adds a batch to a rollup and puts away what has become much.
 pub(super) fn roll_up(
     place: &Place<'_>,
     rollup: &mut Rollup<'_>,
-    files: &mut DayFiles,
     batch: &RecordBatch,
+    files: &mut DayFiles,
+    crossing: &mut Crossing,
 ) -> Result<()> {
     rollup.add(batch)?;
-    if rollup.user_day().len() >= ROLLUP_BATCHES_PER_FILE {
-        files.user_day.extend(write_rollup(place, Table::UserDay, rollup.user_day())?);
+    for (table, batches) in rollup.full() {
+        if batches.len() >= ROLLUP_BATCHES_PER_FILE {
+            write_rollup(place, table, batches, files)?;
+        }
     }
-    if rollup.org_app_day().len() >= ROLLUP_BATCHES_PER_FILE {
-        files.org_app_day.extend(write_rollup(place, Table::OrgAppDay, rollup.org_app_day())?);
+    if crossing.is_much(rollup.uses()) {
+        crossing.add(rollup.take_uses())?;
     }
     Ok(())
 }
 
-/// Ends a rollup and writes the rest of it.
-pub(super) fn finish_rollup(place: &Place<'_>, mut rollup: Rollup<'_>, files: &mut DayFiles) -> Result<()> {
+/// Ends a rollup and puts away the rest of it.
+pub(super) fn finish_rollup(
+    place: &Place<'_>,
+    mut rollup: Rollup<'_>,
+    files: &mut DayFiles,
+    crossing: &mut Crossing,
+) -> Result<()> {
     rollup.finish()?;
-    files.user_day.extend(write_rollup(place, Table::UserDay, rollup.user_day())?);
-    files.org_app_day.extend(write_rollup(place, Table::OrgAppDay, rollup.org_app_day())?);
-    Ok(())
+    for (table, batches) in rollup.full() {
+        write_rollup(place, table, batches, files)?;
+    }
+    crossing.add(rollup.take_uses())
 }
 
-fn write_rollup(place: &Place<'_>, table: Table, batches: &mut Vec<RecordBatch>) -> Result<Option<DataFile>> {
-    let root = if table == Table::UserDay { &place.user_day } else { &place.org_app_day };
+/// Writes the complete batches of a table as a file and takes them away.
+pub(super) fn write_rollup(
+    place: &Place<'_>,
+    table: Table,
+    batches: &mut Vec<RecordBatch>,
+    files: &mut DayFiles,
+) -> Result<()> {
     let batches = std::mem::take(batches).into_iter().map(Ok);
-    write_files(root, Some(place.day), &table.file_schema(), table.sort_key(), batches)
+    let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), batches)?;
+    files.rollups.entry(table).or_default().extend(written);
+    Ok(())
 }

@@ -3,31 +3,28 @@
 //! Events are spread over partitions by the hash of their id, so that duplicates meet; each partition is deduplicated
 //! and sorted alone; then the sorted partitions are merged. An organisation of any size streams through the merge.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use arrow::ipc::CompressionType;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
+use super::crossing::Crossing;
 use super::day::{DayFiles, DayResult, Place, slices, write_part};
 use super::dedupe::Dedupe;
 use super::merge::Merge;
 use super::order::sort;
 use super::rows::{Rows, chunks, plain};
+use super::work::{RUN_BATCH_ROWS, create, read, remove};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::store::staged_schema;
 
-// A merge reads from all partitions at once, in batches of so many rows.
+// A merge reads from all partitions at once.
 const MOST_PARTITIONS: u64 = 256;
-const RUN_BATCH_ROWS: usize = 2048;
+// This part of the memory is for what crosses organisations; the rest is for the merge and the files being written.
+const SHARE_OF_CROSSING: u64 = 4;
 
 /// How much a large day may take, and where its work files go.
 #[derive(Debug, Clone, Copy)]
@@ -67,9 +64,12 @@ pub(super) fn seal_large_day(
     let runs = runs.iter().map(|run| read(run)).collect::<Result<Vec<_>>>()?;
     let mut merge = Merge::new(runs, place.part_rows)?;
     let mut written = DayFiles::default();
+    let mut crossing = Crossing::with_memory(room.folder, room.memory / SHARE_OF_CROSSING);
     while merge.begin_part() {
-        written.extend(write_part(place, std::iter::from_fn(|| merge.next_batch().transpose()))?);
+        let batches = std::iter::from_fn(|| merge.next_batch().transpose());
+        written.extend(write_part(place, batches, &mut crossing)?);
     }
+    crossing.end(place, &mut written)?;
     result.files = written;
     Ok(result)
 }
@@ -169,24 +169,4 @@ fn scramble(hash: u64) -> u64 {
     let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ hash >> 33
-}
-
-fn create(path: &Path, schema: &SchemaRef) -> Result<StreamWriter<BufWriter<File>>> {
-    let file = File::create_new(path).map_err(|cause| Error::path("create", path, cause))?;
-    IpcWriteOptions::default()
-        .try_with_compression(Some(CompressionType::LZ4_FRAME))
-        .and_then(|options| StreamWriter::try_new_with_options(BufWriter::new(file), schema, options))
-        .map_err(|cause| Error::path("write", path, cause))
-}
-
-fn read(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-    let file = File::open(path).map_err(|cause| Error::path("read", path, cause))?;
-    let reader = StreamReader::try_new(BufReader::new(file), None).map_err(|cause| Error::path("read", path, cause))?;
-    let path = path.to_owned();
-    Ok(reader
-        .map(move |batch: std::result::Result<_, ArrowError>| batch.map_err(|cause| Error::path("read", &path, cause))))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    std::fs::remove_file(path).map_err(|cause| Error::path("remove", path, cause))
 }

@@ -1,15 +1,23 @@
 //! Sealing days: staged events and the day's sealed ones become one sorted, deduplicated day and its rollups.
 //! It writes files; it does not commit them.
 
+mod crossing;
 mod day;
 mod dedupe;
+mod ending;
 mod large;
 mod merge;
+mod names;
 mod order;
+mod output;
 mod read;
 mod rollup;
 mod rows;
+mod spill;
+mod sweep;
+mod uses;
 mod who;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +28,7 @@ use std::collections::BTreeMap;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use self::crossing::Crossing;
 use self::day::{DayFiles, DayResult, Place, finish_rollup, roll_up, seal_day};
 use self::large::{Room, seal_large_day};
 use self::read::SealedFile;
@@ -35,7 +44,7 @@ use crate::store::{DataFile, RollupFiles, Snapshot, Staging, Store};
 const PART_ROWS: usize = 1 << 21;
 
 // What sealing takes for each byte of events: the events, staged ones a second time when their batches are joined,
-// the index that is sorted, the slice and the row group that are being written.
+// the index that is sorted or, later, what crosses organisations, the slice and the row group that are being written.
 const MEMORY_PER_BYTE: u64 = 3;
 
 /// How much sealing may take.
@@ -112,27 +121,30 @@ pub fn seal(
 
 /// Computes the rollups of sealed days again; a day without events gets empty ones.
 ///
-/// Sealed files are sorted and no organisation is in two files of a day, so that each is rolled up in one pass
-/// that takes a few batches of memory.
-pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, _limits: Limits) -> Result<RollupFiles> {
+/// Sealed files are sorted and no organisation is in two files of a day, so that each is rolled up in one pass that
+/// takes a few batches of memory. What crosses organisations is held for each day, and beyond its share of the memory in
+/// work files.
+pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, limits: Limits) -> Result<RollupFiles> {
     let sealed_files = files_by_day(snapshot);
+    let folder = store.work_folder()?;
+    let share = limits.memory / rayon::current_num_threads() as u64;
     let rolled_up = days.par_iter().with_max_len(1).map(|&day| {
         let place = place(store, day, who);
-        let mut files = DayFiles::default();
+        let (mut files, mut crossing) = (DayFiles::default(), Crossing::with_memory(folder.path(), share));
         for file in sealed_files.get(&day).into_iter().flatten() {
             let mut rollup = Rollup::new(who);
-            for batch in SealedFile::open(&place.events, file)?.batches(Some(&ROLLUP_COLUMNS))? {
-                roll_up(&place, &mut rollup, &mut files, &batch?)
-                    .map_err(|error| error.within(place.events.join(&file.path).display()))?;
+            for batch in SealedFile::open(place.root(Table::Events)?, file)?.batches(Some(&ROLLUP_COLUMNS))? {
+                roll_up(&place, &mut rollup, &batch?, &mut files, &mut crossing)
+                    .map_err(|error| error.within(format!("{}/{}", Table::Events.name(), file.path)))?;
             }
-            finish_rollup(&place, rollup, &mut files)?;
+            finish_rollup(&place, rollup, &mut files, &mut crossing)?;
         }
+        crossing.end(&place, &mut files)?;
         Ok(files)
     });
     let mut result = RollupFiles { days: days.to_vec(), ..RollupFiles::default() };
     for files in rolled_up.collect::<Result<Vec<_>>>()? {
-        result.user_day.extend(files.user_day);
-        result.org_app_day.extend(files.org_app_day);
+        extend(&mut result.files, files.rollups);
     }
     Ok(result)
 }
@@ -154,7 +166,8 @@ struct Task<'a> {
 
 impl<'a> Task<'a> {
     fn new(staging: &'a Staging, mut place: Place<'a>, sealed: &[&DataFile], share: u64) -> Result<Self> {
-        let sealed = sealed.iter().map(|file| SealedFile::open(&place.events, file)).collect::<Result<Vec<_>>>()?;
+        let sealed =
+            sealed.iter().map(|file| SealedFile::open(place.root(Table::Events)?, file)).collect::<Result<Vec<_>>>()?;
         let bytes = sealed.iter().map(SealedFile::decoded_bytes).sum::<u64>() + staging.bytes(place.day);
         let memory = bytes.saturating_mul(MEMORY_PER_BYTE);
         place.threads = if memory <= share { Threads::One } else { Threads::All };
@@ -189,9 +202,8 @@ impl<'a> Task<'a> {
 }
 
 fn place<'a>(store: &Store, day: Day, who: &'a Who) -> Place<'a> {
-    let [events, user_day, org_app_day] =
-        [Table::Events, Table::UserDay, Table::OrgAppDay].map(|table| store.table_root(table));
-    Place { day, events, user_day, org_app_day, who, part_rows: PART_ROWS, threads: Threads::One }
+    let roots = Table::ALL.into_iter().filter(|table| table.by_day()).map(|table| (table, store.table_root(table)));
+    Place { day, roots: roots.collect(), who, part_rows: PART_ROWS, threads: Threads::One }
 }
 
 fn files_by_day(snapshot: &Snapshot) -> BTreeMap<Day, Vec<&DataFile>> {
@@ -217,8 +229,13 @@ fn gather_results(results: BTreeMap<Day, DayResult>, files: usize, last_observed
             sealed.rollups.days.push(day);
         }
         sealed.events.extend(result.files.events);
-        sealed.rollups.user_day.extend(result.files.user_day);
-        sealed.rollups.org_app_day.extend(result.files.org_app_day);
+        extend(&mut sealed.rollups.files, result.files.rollups);
     }
     sealed
+}
+
+fn extend(all: &mut BTreeMap<Table, Vec<DataFile>>, more: BTreeMap<Table, Vec<DataFile>>) {
+    for (table, files) in more {
+        all.entry(table).or_default().extend(files);
+    }
 }

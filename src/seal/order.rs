@@ -9,11 +9,12 @@ use std::ops::Range;
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, StringArray};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
+use super::names;
 use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
 use crate::error::{Error, Result};
 use crate::store::CODED_COLUMNS;
@@ -210,40 +211,17 @@ impl<'a> Codes<'a> {
 
     // The rank of each code's text among all texts, by bytes, and the texts in this order.
     fn ranks(self) -> Result<(Vec<u32>, StringArray)> {
-        // Ids of one kind often begin alike ("user-000…"); eight bytes behind that tell most of them apart.
-        let common = self.texts.split_first().map_or(0, |(first, others)| {
-            others.iter().fold(first.len(), |common, text| {
-                first.bytes().zip(text.bytes()).take(common).take_while(|(one, other)| one == other).count()
-            })
-        });
-        let mut sorted = (0..)
-            .zip(&self.texts)
-            .map(|(code, text)| (head(&text.as_bytes()[common..]), code))
-            .collect::<Vec<(u64, u32)>>();
-        sorted.sort_unstable_by(|(head, code), (other_head, other_code)| {
-            let text = |code: &u32| self.texts[*code as usize];
-            head.cmp(other_head).then_with(|| text(code).cmp(text(other_code)))
-        });
         let bytes = self.texts.iter().map(|text| text.len()).sum::<usize>();
         if i32::try_from(bytes).is_err() {
             return Err(Error::Data("the ids or actions of one day are more than 2 GiB of text".into()));
         }
-        let mut ranks = vec![0; self.texts.len()];
-        let mut texts = StringBuilder::with_capacity(sorted.len(), bytes);
-        for (rank, (_, code)) in (0..).zip(sorted) {
-            ranks[code as usize] = rank;
-            texts.append_value(self.texts[code as usize]);
+        let ranks = names::ranks(&self.texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+        let mut texts = vec![""; self.texts.len()];
+        for (text, &rank) in self.texts.iter().zip(&ranks) {
+            texts[rank as usize] = text;
         }
-        Ok((ranks, texts.finish()))
+        Ok((ranks, StringArray::from_iter_values(texts)))
     }
-}
-
-// The first eight bytes as a number that compares like them.
-fn head(text: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let length = text.len().min(8);
-    bytes[..length].copy_from_slice(&text[..length]);
-    u64::from_be_bytes(bytes)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the row, never more than 32")]

@@ -35,7 +35,8 @@ fn event() -> impl Strategy<Value = Event> {
     let action = prop::sample::select(vec!["use", "push_received", ""]);
     let extra = prop::sample::select(vec![None, Some(""), Some("{}")]);
     let texts = (org, user, app, id, action, extra);
-    (texts, 0..4_i64, 0..3_i64, prop::sample::select(vec!["", "room"]), 0..3_u32).prop_map(
+    let ts = prop::sample::select(vec![0, 1, 1000, 2000, 2001, 3000]);
+    (texts, ts, 0..3_i64, prop::sample::select(vec!["", "room", "other"]), 0..3_u32).prop_map(
         |((org, user, app, id, action, extra), ts, duration_ms, room, file)| {
             let texts = [org, user, app, id, action, room].map(str::to_owned);
             let [org, user, app, id, action, room] = texts;
@@ -93,19 +94,17 @@ fn who() -> Who {
 }
 
 fn place<'a>(folder: &Path, who: &'a Who, part_rows: usize) -> Place<'a> {
-    let [events, user_day, org_app_day] = ["events", "user_day", "org_app_day"].map(|name| folder.join(name));
-    Place { day: 20_000, events, user_day, org_app_day, who, part_rows, threads: Threads::All }
+    let roots = Table::ALL.map(|table| (table, folder.join(table.name()))).into();
+    Place { day: 20_000, roots, who, part_rows, threads: Threads::All }
 }
 
-/// The content of a sealed day: events, `user_day`, `org_app_day`, and the organisations of each file of events.
-type Content = [Vec<Vec<String>>; 3];
+/// The rows of a sealed day, table by table.
+type Content = BTreeMap<Table, Vec<Vec<String>>>;
 
 fn content(place: &Place<'_>, result: &DayResult) -> Content {
-    [
-        cells(&read(&place.events, &result.files.events)),
-        cells(&read(&place.user_day, &result.files.user_day)),
-        cells(&read(&place.org_app_day, &result.files.org_app_day)),
-    ]
+    let rows = |table: Table, files: &[DataFile]| (table, cells(&read(&place.roots[&table], files)));
+    let rollups = result.files.rollups.iter().map(|(&table, files)| rows(table, files));
+    rollups.chain([rows(Table::Events, &result.files.events)]).collect()
 }
 
 fn model(sealed: &[Event], staged: &[Event]) -> (Vec<Event>, u64, Vec<u64>) {
@@ -126,14 +125,14 @@ fn model(sealed: &[Event], staged: &[Event]) -> (Vec<Event>, u64, Vec<u64>) {
 }
 
 fn model_rollups(events: &[Event]) -> [Vec<Vec<String>>; 2] {
-    let (mut users, mut apps) = (BTreeMap::<_, [i64; 3]>::new(), BTreeMap::<_, [i64; 4]>::new());
+    let (mut users, mut apps) = (BTreeMap::<_, [i64; 4]>::new(), BTreeMap::<_, [i64; 4]>::new());
     for (org, user, app, _, _, action, duration_ms, ..) in events {
         let counts = action != "push_received" && app != "hidden";
         let human = i64::from(counts && !user.is_empty() && user != "internal");
         let machine = i64::from(counts && user.is_empty());
         let add = |sums: &mut [i64], new: &[i64]| sums.iter_mut().zip(new).for_each(|(sum, new)| *sum += new);
         if !user.is_empty() {
-            add(users.entry((org, user)).or_default(), &[1, human, human * duration_ms]);
+            add(users.entry((org, user)).or_default(), &[1, human, human * duration_ms, 0]);
         }
         add(apps.entry((org, app)).or_default(), &[1, human, machine, human * duration_ms]);
     }
@@ -170,9 +169,10 @@ proptest! {
         let (who, sealed, staged) = (who(), rows(&batches(&old, &[])), batches(&new, &cuts));
         let place = place(folder.path(), &who, part_rows);
         let in_memory = seal_day(&place, sealed.clone().into_iter().map(Ok), rows(&staged), FILES).expect("sealed");
-        let staged = chunks(staged.into_iter().map(Ok));
+        let again = sealed.clone();
+        let in_chunks = chunks(staged.clone().into_iter().map(Ok));
         let room = Room { folder: folder.path(), memory, wanted: 6000 };
-        let on_disk = seal_large_day(&place, sealed.into_iter().map(Ok), staged, FILES, room).expect("sealed on disk");
+        let on_disk = seal_large_day(&place, sealed.into_iter().map(Ok), in_chunks, FILES, room).expect("sealed on disk");
         for result in [&in_memory, &on_disk] {
             prop_assert_eq!(result.counts.accepted, accepted);
             prop_assert_eq!(&result.duplicates, &duplicates);
@@ -180,16 +180,19 @@ proptest! {
         }
         let (one, other) = (content(&place, &in_memory), content(&place, &on_disk));
         prop_assert_eq!(&one, &other);
+        let whole = Place { part_rows: usize::MAX, threads: Threads::One, ..self::place(folder.path(), &who, 0) };
+        let again = seal_day(&whole, again.into_iter().map(Ok), rows(&staged), FILES).expect("sealed whole");
+        prop_assert_eq!(&one, &content(&whole, &again), "in one part");
         let rows_of = |result: &DayResult| result.files.events.iter().map(|file| file.rows).collect::<Vec<_>>();
         prop_assert_eq!(rows_of(&in_memory), rows_of(&on_disk));
         if accepted > 0 {
             let batch = plain(&Rows::new(&self::staged(&expected)).expect("rows").batch).expect("texts");
             let rollups = model_rollups(&expected);
-            prop_assert_eq!(&one[0], &cells(&[batch]));
-            prop_assert_eq!(&one[1], &rollups[0]);
-            prop_assert_eq!(&one[2], &rollups[1]);
+            prop_assert_eq!(&one[&Table::Events], &cells(&[batch]));
+            prop_assert_eq!(&one[&Table::UserDay], &rollups[0]);
+            prop_assert_eq!(&one[&Table::OrgAppDay], &rollups[1]);
         } else {
-            prop_assert!(one.iter().all(Vec::is_empty));
+            prop_assert!(one.values().all(Vec::is_empty));
         }
     }
 }
@@ -205,7 +208,7 @@ fn parts_end_with_whole_organisations() {
     let result = seal_day(&place, std::iter::empty(), rows(&[staged(&events)]), 1).expect("sealed");
     let rows = result.files.events.iter().map(|file| file.rows).collect::<Vec<_>>();
     assert_eq!(rows, [3, 2, 2]);
-    assert_eq!(result.files.user_day.len(), 3);
+    assert_eq!(result.files.rollups[&Table::UserDay].len(), 3);
 }
 
 #[test]

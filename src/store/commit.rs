@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::files::{DataFile, TableFiles};
 use super::log::{Change, LogState};
-use super::snapshot::{DERIVED, Derived, INGEST, LEDGER, ROLLUPS, Snapshot, WHO, derived_of, split_ledger};
+use super::snapshot::{DERIVED, Derived, INGEST, LEDGER, Snapshot, WHO, derived_of, split_ledger};
 use super::stats::integer_bounds;
 use super::{Store, WriterLock};
 use crate::error::{Error, Result};
@@ -33,10 +33,8 @@ pub struct BatchFiles {
 pub struct RollupFiles {
     /// The days that are replaced, also those for which no file is given.
     pub days: Vec<Day>,
-    /// Files of `user_day`.
-    pub user_day: Vec<DataFile>,
-    /// Files of `org_app_day`.
-    pub org_app_day: Vec<DataFile>,
+    /// The files of each rollup; a table that is not in it has no rows on these days.
+    pub files: BTreeMap<Table, Vec<DataFile>>,
 }
 
 /// Which days of the rollups do not follow from the present events.
@@ -46,7 +44,7 @@ pub enum Stale {
     Nothing,
     /// These days differ, in order.
     Days(Vec<Day>),
-    /// All days, because who counts has changed, or because it cannot be told which differ.
+    /// All days, because who counts or what the rollups mean has changed, or because it cannot be told which differ.
     All,
 }
 
@@ -77,12 +75,13 @@ impl Store {
         &self,
         _lock: &WriterLock,
         base: &Snapshot,
-        files: RollupFiles,
+        mut files: RollupFiles,
         who: &str,
     ) -> Result<Snapshot> {
         let days: BTreeSet<Day> = files.days.iter().copied().collect();
         self.check_covered(base, who, &days).await?;
-        for (table, files) in [(Table::UserDay, files.user_day), (Table::OrgAppDay, files.org_app_day)] {
+        for table in Table::ROLLUPS {
+            let files = files.files.remove(&table).unwrap_or_default();
             if let Some(stray) = files.iter().find(|file| file.day.is_none_or(|day| !days.contains(&day))) {
                 return Err(Error::Internal(format!("{} is of a day that is not replaced", stray.path)));
             }
@@ -98,7 +97,7 @@ impl Store {
             };
             self.log(table).commit(&state, change, &self.session_folder()?)?;
         }
-        self.checkpoint(&ROLLUPS).await?;
+        self.checkpoint(&Table::ROLLUPS).await?;
         self.snapshot().await
     }
 
@@ -120,7 +119,7 @@ impl Store {
             return Ok(vec![Some(Derived { from, who: who.clone() })]);
         }
         let mut all = Vec::new();
-        for table in ROLLUPS {
+        for table in Table::ROLLUPS {
             let state = self.log(table).read_at(snapshot.version(table)?).await?;
             all.push(derived_of(&state).await?);
         }
@@ -133,8 +132,9 @@ impl Store {
         let needed: BTreeSet<Day> = match self.stale_rollups(base, who).await? {
             Stale::Nothing => return Ok(()),
             Stale::Days(days) => days.into_iter().collect(),
-            Stale::All => [Table::Events, Table::UserDay, Table::OrgAppDay]
+            Stale::All => [Table::Events]
                 .iter()
+                .chain(&Table::ROLLUPS)
                 .filter_map(|table| base.tables.get(table))
                 .flat_map(TableFiles::days)
                 .collect(),

@@ -83,6 +83,27 @@ pub fn write_files(
     sort_key: &[&str],
     batches: impl IntoIterator<Item = Result<RecordBatch>>,
 ) -> Result<Option<DataFile>> {
+    let file = write(root, day, schema, sort_key, batches)?;
+    file.map(|file| file.sync(root)).transpose()
+}
+
+/// Like [`write_files`], for what can be made again: the file may be gone or cut after a power cut.
+pub fn write_result(
+    root: &Path,
+    schema: &SchemaRef,
+    sort_key: &[&str],
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+) -> Result<Option<DataFile>> {
+    Ok(write(root, None, schema, sort_key, batches)?.map(|file| file.data))
+}
+
+fn write(
+    root: &Path,
+    day: Option<Day>,
+    schema: &SchemaRef,
+    sort_key: &[&str],
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+) -> Result<Option<Written>> {
     let mut open: Option<OpenFile> = None;
     for batch in batches {
         let batch = batch?;
@@ -95,7 +116,22 @@ pub fn write_files(
         };
         file.write(schema, batch)?;
     }
-    open.map(|file| file.finish(root, day, schema)).transpose()
+    open.map(|file| file.finish(day, schema)).transpose()
+}
+
+// A finished file, which a power cut may still take.
+struct Written {
+    file: File,
+    path: PathBuf,
+    data: DataFile,
+}
+
+impl Written {
+    fn sync(self, root: &Path) -> Result<DataFile> {
+        self.file.sync_all().map_err(|error| Error::path("write", &self.path, error))?;
+        sync_folder(self.path.parent().unwrap_or(root))?;
+        Ok(self.data)
+    }
 }
 
 /// The batch with exactly the columns of `schema`, so that neither metadata nor looser nullability gets into a file.
@@ -172,15 +208,19 @@ impl OpenFile {
         writer.write(&batch).map_err(|error| write_error(&self.path, error))
     }
 
-    fn finish(mut self, root: &Path, day: Option<Day>, schema: &SchemaRef) -> Result<DataFile> {
+    fn finish(mut self, day: Option<Day>, schema: &SchemaRef) -> Result<Written> {
         let Some(writer) = self.writer.take() else { return Err(closed(&self.path)) };
         let (metadata, file) = writer.finish().map_err(|error| write_error(&self.path, error))?;
-        let synced = file.sync_all().and_then(|()| file.metadata());
-        let bytes = synced.map_err(|error| Error::path("write", &self.path, error))?.len();
-        sync_folder(self.path.parent().unwrap_or(root))?;
+        let bytes = file.metadata().map_err(|error| Error::path("write", &self.path, error))?.len();
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+        let path = self.path.clone();
         self.finished = true;
-        Ok(DataFile { path: std::mem::take(&mut self.name), bytes, rows, day, stats: delta_stats(schema, &metadata) })
+        let name = std::mem::take(&mut self.name);
+        Ok(Written {
+            file,
+            path,
+            data: DataFile { path: name, bytes, rows, day, stats: delta_stats(schema, &metadata) },
+        })
     }
 }
 

@@ -5,16 +5,16 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::page::Page;
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use super::codes::CODED_COLUMNS;
 use super::texts::TextColumn;
@@ -42,6 +42,7 @@ pub(super) struct GroupWriter {
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
+    descriptions: SchemaDescriptor,
     group: Option<Group>,
 }
 
@@ -50,19 +51,20 @@ struct Group {
     rows: usize,
 }
 
+// A column of the table; in the file a nested one is several.
 enum GroupColumn {
     Texts(Box<TextColumn>),
-    Any(Box<ArrowColumnWriter>),
+    Any(Vec<ArrowColumnWriter>),
 }
 
 impl GroupWriter {
     /// Begins a file.
     pub(super) fn new(file: File, schema: &SchemaRef, mut properties: WriterProperties) -> Result<Self> {
-        let columns = ArrowSchemaConverter::new().convert(schema)?;
+        let descriptions = ArrowSchemaConverter::new().convert(schema)?;
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
-        let file = SerializedFileWriter::new(file, columns.root_schema_ptr(), Arc::new(properties))?;
+        let file = SerializedFileWriter::new(file, descriptions.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&file, SchemaRef::clone(schema));
-        Ok(Self { file, factory, schema: SchemaRef::clone(schema), group: None })
+        Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, group: None })
     }
 
     /// Adds rows; ids are plain or coded.
@@ -71,15 +73,18 @@ impl GroupWriter {
         while start < batch.num_rows() {
             let group = match &mut self.group {
                 Some(group) => group,
-                empty => empty.insert(Group::new(&self.factory, &self.schema, self.file.flushed_row_groups().len())?),
+                empty => {
+                    let writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?;
+                    empty.insert(Group::new(&self.schema, &self.descriptions, writers))
+                }
             };
             let rows = (batch.num_rows() - start).min(ROW_GROUP_ROWS - group.rows).min(STEP_ROWS);
             for ((column, field), array) in group.columns.iter_mut().zip(self.schema.fields()).zip(batch.columns()) {
                 let array: ArrayRef = array.slice(start, rows);
                 match column {
                     GroupColumn::Texts(texts) => texts.push(&array)?,
-                    GroupColumn::Any(writer) => {
-                        for leaf in compute_leaves(field, &array)? {
+                    GroupColumn::Any(writers) => {
+                        for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
                             writer.write(&leaf)?;
                         }
                     }
@@ -103,13 +108,20 @@ impl GroupWriter {
 
     fn end_group(&mut self) -> Result<()> {
         let Some(group) = self.group.take() else { return Ok(()) };
-        let columns = self.file.schema_descr().columns().to_vec();
+        let descriptions = &self.descriptions;
+        let roots =
+            (0..descriptions.num_columns()).map(|leaf| descriptions.get_column_root_idx(leaf)).collect::<Vec<_>>();
         let mut writer = self.file.next_row_group()?;
-        for (column, descr) in group.columns.into_iter().zip(columns) {
+        for (place, column) in group.columns.into_iter().enumerate() {
             match column {
-                GroupColumn::Any(column) => column.close()?.append_to_row_group(&mut writer)?,
+                GroupColumn::Any(writers) => {
+                    for column in writers {
+                        column.close()?.append_to_row_group(&mut writer)?;
+                    }
+                }
                 GroupColumn::Texts(texts) => {
-                    let chunk = texts.finish(descr, PAGE_ROWS, ZSTD_LEVEL)?;
+                    let description = descriptions.column(roots.partition_point(|root| *root < place));
+                    let chunk = texts.finish(description, PAGE_ROWS, ZSTD_LEVEL)?;
                     // A page is a way to name bytes that can be read at any place.
                     let (buf, encoding) = (chunk.bytes.into(), Encoding::PLAIN);
                     let bytes = Page::DictionaryPage { buf, num_values: 0, encoding, is_sorted: false };
@@ -123,25 +135,27 @@ impl GroupWriter {
 }
 
 impl Group {
-    fn new(factory: &ArrowRowGroupWriterFactory, schema: &SchemaRef, number: usize) -> Result<Self> {
-        let writers = factory.create_column_writers(number)?;
-        if writers.len() != schema.fields().len() {
-            return Err(ParquetError::General("a table has nested columns".into()));
-        }
-        let columns = writers.into_iter().zip(schema.fields()).map(|(writer, field)| {
-            if CODED_COLUMNS.contains(&field.name().as_str()) {
-                GroupColumn::Texts(Box::default())
-            } else {
-                GroupColumn::Any(Box::new(writer))
+    fn new(schema: &SchemaRef, descriptions: &SchemaDescriptor, writers: Vec<ArrowColumnWriter>) -> Self {
+        let mut columns = schema.fields().iter().map(|_| GroupColumn::Any(Vec::new())).collect::<Vec<_>>();
+        for (leaf, writer) in writers.into_iter().enumerate() {
+            let place = descriptions.get_column_root_idx(leaf);
+            let field = schema.field(place);
+            let is_id = field.data_type() == &DataType::Utf8 && !field.is_nullable();
+            match &mut columns[place] {
+                column if is_id && CODED_COLUMNS.contains(&field.name().as_str()) => {
+                    *column = GroupColumn::Texts(Box::default());
+                }
+                GroupColumn::Any(writers) => writers.push(writer),
+                GroupColumn::Texts(_) => {}
             }
-        });
-        Ok(Self { columns: columns.collect(), rows: 0 })
+        }
+        Self { columns, rows: 0 }
     }
 
     fn bytes(&self) -> usize {
         let bytes = self.columns.iter().map(|column| match column {
             GroupColumn::Texts(texts) => texts.held_bytes(),
-            GroupColumn::Any(writer) => writer.get_estimated_total_bytes(),
+            GroupColumn::Any(writers) => writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
         });
         bytes.sum()
     }
@@ -188,7 +202,7 @@ pub(super) fn properties(schema: &SchemaRef, sort_key: &[&str]) -> crate::error:
 mod tests {
     use arrow::array::{AsArray, StringArray};
     use arrow::compute::concat_batches;
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{Field, Schema};
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
     use parquet::file::metadata::PageIndexPolicy;
     use parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -259,6 +273,30 @@ mod tests {
             let rows = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect::<Vec<_>>();
             prop_assert_eq!(concat_batches(&schema(), &rows).expect("one batch"), expected);
         }
+    }
+
+    #[test]
+    fn other_columns_of_these_names_are_as_good() {
+        let list = Field::new_list("action", Field::new_list_field(DataType::Utf8, true), true);
+        let fields =
+            vec![Field::new("user_id", DataType::Utf8, true), list, Field::new("org_id", DataType::Utf8, false)];
+        let schema = Arc::new(Schema::new(fields));
+        let mut lists = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+        lists.append_value([Some("a"), None]);
+        lists.append_null();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![None, Some("u")])),
+            Arc::new(lists.finish()),
+            Arc::new(StringArray::from(vec!["o", "p"])),
+        ];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
+        let file = tempfile::tempfile().expect("a file");
+        let properties = properties(&schema, &[]).expect("properties");
+        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.finish().expect("finished");
+        let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a footer").build().expect("a reader");
+        assert_eq!(reader.next().expect("rows").expect("rows"), batch);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType as ArrowType, Field};
 use chrono::DateTime;
 use deltalake_core::kernel::transaction::CommitData;
 use deltalake_core::kernel::{
-    Action, Add, DataType, LogicalFileView, MetadataExt, PrimitiveType, Protocol, StructField, StructType, Transaction,
-    new_metadata,
+    Action, Add, DataType, LogicalFileView, Metadata, MetadataExt, PrimitiveType, Protocol, StructField, StructType,
+    Transaction, new_metadata,
 };
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError, TableProperty};
@@ -93,14 +93,10 @@ impl Log {
         let broken = |error: &dyn std::fmt::Display| {
             Error::Internal(format!("cannot describe table {}: {error}", self.table.name()))
         };
-        let day = self.table.by_day().then(|| Field::new(DAY, ArrowType::Date32, false));
-        let schema = self.table.file_schema();
-        let fields =
-            schema.fields().iter().map(AsRef::as_ref).chain(&day).map(delta_field).collect::<Result<Vec<_>>>()?;
-        let schema = StructType::try_new(fields).map_err(|error| broken(&error))?;
+        let schema = self.schema()?;
         // Old versions are what `--as-known-at` reads, so they are never cleaned away.
         let properties = [(TableProperty::EnableExpiredLogCleanup.as_ref(), "false")];
-        let metadata = new_metadata(&schema, day.map(|day| day.name().clone()), properties);
+        let metadata = new_metadata(&schema, self.table.by_day().then_some(DAY), properties);
         let metadata = metadata.map_err(|error| broken(&error))?;
         let protocol: Protocol = serde_json::from_value(json!({ "minReaderVersion": 1, "minWriterVersion": 2 }))
             .map_err(|error| broken(&error))?;
@@ -143,11 +139,8 @@ impl Log {
         for file in &change.add {
             actions.push(Action::Add(self.addition(file)?));
         }
-        if let Some((key, value)) = change.property
-            && base.property(key).as_ref() != Some(&value)
-        {
-            let metadata = base.metadata()?.add_config_key(key.to_owned(), value);
-            actions.push(Action::Metadata(metadata.map_err(|error| self.broken("describe", error))?));
+        if let Some(metadata) = self.new_metadata(base, change.property)? {
+            actions.push(Action::Metadata(metadata));
         }
         let transactions = change.transaction.map(|(app, version)| Transaction::new(app, version));
         let facts = change.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -192,6 +185,33 @@ impl Log {
             }
         }
         Ok(Some(days))
+    }
+
+    // The columns as Delta has them, with the partition last.
+    fn schema(&self) -> Result<StructType> {
+        let day = self.table.by_day().then(|| Field::new(DAY, ArrowType::Date32, false));
+        let schema = self.table.file_schema();
+        let fields =
+            schema.fields().iter().map(AsRef::as_ref).chain(&day).map(delta_field).collect::<Result<Vec<_>>>()?;
+        StructType::try_new(fields)
+            .map_err(|error| Error::Internal(format!("cannot describe table {}: {error}", self.table.name())))
+    }
+
+    // The description that a commit on `base` must bring: of a new value of a property, or of the columns that this
+    // program writes, if the table was made by an earlier one. `None` if it stays.
+    fn new_metadata(&self, base: &LogState, property: Option<(&str, String)>) -> Result<Option<Metadata>> {
+        let before = base.metadata()?;
+        let mut metadata = before.clone();
+        let broken = |error: &dyn std::fmt::Display| self.broken("describe", error);
+        if let Some((key, value)) = property
+            && base.property(key).as_ref() != Some(&value)
+        {
+            metadata = metadata.add_config_key(key.to_owned(), value).map_err(|error| broken(&error))?;
+        }
+        if !base.has_columns(&self.schema()?)? {
+            metadata = metadata.with_schema(&self.schema()?).map_err(|error| broken(&error))?;
+        }
+        Ok((metadata != before).then_some(metadata))
     }
 
     // Adds a version to the log if it is still free. delta-rs could do it, but does not sync what it writes: after a
@@ -310,7 +330,16 @@ impl LogState {
         Some(metadata.get("configuration")?.get(key)?.as_str()?.to_owned())
     }
 
-    fn metadata(&self) -> Result<deltalake_core::kernel::Metadata> {
+    // Whether the table is described with just these columns.
+    fn has_columns(&self, schema: &StructType) -> Result<bool> {
+        let text = serde_json::to_value(self.metadata()?).map_err(|error| self.broken(error))?;
+        let text = text.get("schemaString").and_then(Value::as_str).unwrap_or_default();
+        let found: Value = serde_json::from_str(text).map_err(|error| self.broken(error))?;
+        Ok(found == serde_json::to_value(schema).map_err(|error| self.broken(error))?)
+    }
+
+    /// How the table is described.
+    pub(super) fn metadata(&self) -> Result<Metadata> {
         self.table.snapshot().map(|snapshot| snapshot.metadata().clone()).map_err(|error| self.broken(error))
     }
 

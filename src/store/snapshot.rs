@@ -20,8 +20,6 @@ pub(super) const WHO: &str = "orgpulse.who";
 /// The tables with a row or more per batch, which count only once the batch reached `events`. `batches` goes first:
 /// see [`Store::commit_batch`].
 pub(super) const LEDGER: [Table; 3] = [Table::Batches, Table::Rejects, Table::BatchDays];
-/// The tables that are derived from `events`.
-pub(super) const ROLLUPS: [Table; 2] = [Table::UserDay, Table::OrgAppDay];
 
 const TRIES: u32 = 20;
 
@@ -84,7 +82,7 @@ impl Store {
         let mut tables =
             BTreeMap::from([(Table::Events, self.table_files(Table::Events, &events, events.files()?.to_vec()))]);
         let mut derived = Vec::new();
-        for table in ROLLUPS {
+        for table in Table::ROLLUPS {
             let state = self.log(table).read().await?;
             let found = derived_of(&state).await?;
             if found.as_ref().is_some_and(|derived| derived.from > events.version()) {

@@ -66,8 +66,8 @@ async fn ingest(store: &Store, days: &[Day]) -> Snapshot {
 }
 
 fn rollup_files(store: &Store, days: &[Day], value: i64) -> RollupFiles {
-    let files = |table| days.iter().flat_map(|day| write(store, table, Some(*day), value, 1)).collect();
-    RollupFiles { days: days.to_vec(), user_day: files(Table::UserDay), org_app_day: files(Table::OrgAppDay) }
+    let files = |table| (table, days.iter().flat_map(|day| write(store, table, Some(*day), value, 1)).collect());
+    RollupFiles { days: days.to_vec(), files: Table::ROLLUPS.map(files).into() }
 }
 
 async fn derive(store: &Store, base: &Snapshot, days: &[Day], who: &str) -> Result<Snapshot> {
@@ -262,6 +262,54 @@ fn a_kill_between_the_rollups_is_seen() {
         let done = derive(&store, &half, &[2, 3], WHO).await.expect("derived");
         assert_eq!(store.stale_rollups(&done, WHO).await.expect("told"), Stale::Nothing);
         assert_eq!(done.table(Table::OrgAppDay).days(), [1, 2, 3]);
+    });
+}
+
+// Takes a column out of what a table's log says of it, as if an earlier version had made the table.
+fn forget_column(store: &Store, table: Table, column: &str) {
+    let log = store.table_root(table).join("_delta_log");
+    for entry in fs::read_dir(log).expect("a log") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a commit");
+        let field = format!(r#",{{\"name\":\"{column}\",\"type\":\"long\",\"nullable\":false,\"metadata\":{{}}}}"#);
+        fs::write(&path, text.replace(&field, "")).expect("rewritten");
+    }
+}
+
+#[test]
+fn rollups_of_an_earlier_version_are_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = new_store(&folder).await;
+        derive(&store, &ingest(&store, &[1, 2]).await, &[1, 2], WHO).await.expect("derived");
+        forget_column(&store, Table::UserDay, "check_ins");
+        for table in [Table::OrgUsersDay, Table::RoomDay, Table::AppUserDay, Table::ConcurrencyDay] {
+            fs::remove_dir_all(store.table_root(table)).expect("removed");
+        }
+        drop(store);
+
+        let store = new_store(&folder).await;
+        let columns = async || {
+            let state = store.log(Table::UserDay).read().await.expect("the log");
+            state.property("delta.enableExpiredLogCleanup").expect("a property of the table");
+            let schema = serde_json::to_value(state.metadata().expect("a description")).expect("JSON");
+            schema["schemaString"].as_str().expect("text").matches("\"name\":").count()
+        };
+        assert_eq!(columns().await, 6, "as an earlier version made it");
+        let old = store.snapshot().await.expect("a snapshot");
+        assert_eq!((old.rollups_from, &old.rollups_who), (None, &None));
+        assert_eq!(store.stale_rollups(&old, WHO).await.expect("told"), Stale::All);
+        let error = derive(&store, &old, &[2], WHO).await.expect_err("day 1 is left out");
+        assert!(matches!(error, Error::Internal(_)), "{error}");
+        let new = derive(&store, &old, &[1, 2], WHO).await.expect("derived");
+        assert_eq!(columns().await, 7);
+        assert_eq!(store.stale_rollups(&new, WHO).await.expect("told"), Stale::Nothing);
+        for table in Table::ROLLUPS {
+            assert_eq!(new.table(table).days(), [1, 2], "{}", table.name());
+            assert!(old.table(table).files.iter().all(|file| !new.table(table).files.contains(file)));
+        }
+        let again = new_store(&folder).await.snapshot().await.expect("a snapshot");
+        assert_eq!(values(&again, Table::UserDay, "check_ins"), [1, 1]);
     });
 }
 

@@ -212,6 +212,30 @@ fn a_changed_setting_changes_what_depends_on_it() {
 }
 
 #[test]
+fn a_check_that_does_not_hold_publishes_nothing() {
+    let desk = Desk::new();
+    desk.write("events.jsonl", log(1..4, 5));
+    desk.ok(&["ingest", "events.jsonl"]);
+    desk.ok(&["run"]);
+    let before = desk.reports();
+    fs::create_dir_all(desk.path("mine/checks/nobody_works")).expect("a folder");
+    let toml = "title = \"Nobody works.\"\ndescription = \"d\"\nowner = \"o\"\nkind = \"sql\"\n\
+        reads = [\"daily_activity\"]\nkey = [\"day\"]\n[[column]]\nname = \"day\"\ntype = \"date\"\ndescription = \"d\"\n";
+    desk.write("mine/checks/nobody_works/query.toml", toml);
+    desk.write("mine/checks/nobody_works/query.sql", "SELECT day FROM daily_activity WHERE dau > 0 ORDER BY day");
+    desk.write("orgpulse.toml", "[queries]\npath = \"mine\"\n");
+    let output = desk.run(&["run"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for part in ["`nobody_works`", "3 rows", "day=`", "Nobody works", "nothing was published"] {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+    assert_eq!(desk.reports(), before);
+    // Over other metrics there is nothing to check.
+    desk.ok(&["--reports", "others", "run", "--only", "dag_orgs"]);
+}
+
+#[test]
 fn sql_sees_metrics_and_refuses_to_write() {
     let desk = Desk::new();
     desk.write("a.jsonl", log(1..5, 50));

@@ -12,7 +12,7 @@ use orgpulse::catalog::{Catalog, PREPARED};
 use orgpulse::dimensions;
 use orgpulse::engine::{Engine, Parameters};
 use orgpulse::error::Result;
-use orgpulse::frames::Frame;
+use orgpulse::frames::{Frame, Levels};
 use orgpulse::metrics::{self, Computed, Ground, Keep, Source};
 use orgpulse::period::WeekStart;
 use orgpulse::settings::EngineSettings;
@@ -72,7 +72,9 @@ fn orgs(folder: &Path) -> TableFiles {
     }
 }
 
-const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
+const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, levels: LEVELS };
+const LEVELS: Levels =
+    Levels { production_days: 8, systems: 1, store_days: 4, process_days: 4, flow_days: 4, decide_days: 2 };
 
 /// Computes the wanted queries over `orgs`, and then asks the engine.
 fn run(
@@ -92,7 +94,14 @@ fn run(
         let keep = Keep::open(work.path(), true)?;
         let orgs = Source::hashed(orgs(work.path()))?;
         let sources = BTreeMap::from([("orgs".to_owned(), orgs)]);
-        let mut ground = Ground { sources, parameters: parameters.clone(), always: BTreeMap::new(), frame, keep };
+        let mut ground = Ground {
+            sources,
+            parameters: parameters.clone(),
+            always: BTreeMap::new(),
+            frame,
+            jobs: Arc::default(),
+            keep,
+        };
         let computed = metrics::compute(&engine, &order, &mut ground).await?;
         let answer = engine.collect(ask, &parameters).await?;
         Ok((computed, answer))

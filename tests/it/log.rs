@@ -1,6 +1,6 @@
 //! A small event log for tests: generated events, the batches that carry them, and a model that counts them one by one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -41,8 +41,11 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     let who = (pick(&["", "a", "b", "acme-0001", "acme-0002"]), pick(&["", "", "u1", "u10", "u2", "ü", "house"]));
     let what = (pick(&["chat", "erp", "crm", "hidden"]), pick(&["use", "use", "push_received", "check_in"]));
     let id = pick(&["", "", "1", "2", "3", "4", "5", "6", "7", "8"]);
-    let rest = (pick(&["", "room"]), prop::sample::select(vec![None, Some(""), Some("{\"a\":1}")]));
-    (0..3, who, what, id, rest, 0..5_i64, 0..100_i64).prop_map(
+    let rest = (pick(&["", "r1", "r2"]), prop::sample::select(vec![None, Some(""), Some("{\"a\":1}")]));
+    // Few beginnings and lengths, so that events touch, overlap and begin together; some last past midnight.
+    let ts = prop::sample::select(vec![0, 1, 10_000, 20_000, 20_001, 40_000, 86_399_990_000]);
+    let duration_ms = prop::sample::select(vec![0, 0, 1, 10, 20, 30, 86_400_000]);
+    (0..3, who, what, id, rest, ts, duration_ms).prop_map(
         |(day, (org, user), (app, action), id, (room, extra), ts, duration_ms)| Event {
             day: FIRST_DAY + day,
             org: org.to_owned(),
@@ -95,33 +98,10 @@ pub(crate) fn accepted(log: &[Event]) -> (Vec<Event>, u64) {
     (kept, duplicates)
 }
 
-/// The rows of `events`, `user_day` and `org_app_day` that follow from accepted events with [`who`].
-pub(crate) fn expected_tables(accepted: &[Event]) -> [Vec<Row>; 3] {
-    let (mut users, mut apps) = (BTreeMap::<_, [i64; 3]>::new(), BTreeMap::<_, [i64; 4]>::new());
-    for event in accepted {
-        let counts = event.action != "push_received" && event.app != "hidden";
-        let human = i64::from(counts && !event.user.is_empty() && event.user != "house");
-        let machine = i64::from(counts && event.user.is_empty());
-        let add = |sums: &mut [i64], new: &[i64]| sums.iter_mut().zip(new).for_each(|(sum, new)| *sum += new);
-        if !event.user.is_empty() {
-            let sums = users.entry((event.day, &event.org, &event.user)).or_default();
-            add(sums, &[1, human, human * event.duration_ms]);
-        }
-        let sums = apps.entry((event.day, &event.org, &event.app)).or_default();
-        add(sums, &[1, human, machine, human * event.duration_ms]);
-    }
-    let row = |(day, one, other): &(Day, &String, &String), sums: &[i64]| {
-        let texts = [day.to_string(), format!("{one:?}"), format!("{other:?}")];
-        texts.into_iter().chain(sums.iter().map(ToString::to_string)).collect()
-    };
-    let events = accepted
-        .iter()
-        .flat_map(|event| rows(Some(event.day), &staged([event], 0).project(&EVENTS).expect("the columns")));
-    [
-        events.collect(),
-        users.iter().map(|(key, sums)| row(key, sums)).collect(),
-        apps.iter().map(|(key, sums)| row(key, sums)).collect(),
-    ]
+/// The rows of `events` that follow from accepted events.
+pub(crate) fn event_rows(accepted: &[Event]) -> Vec<Row> {
+    let row = |event: &Event| rows(Some(event.day), &staged([event], 0).project(&EVENTS).expect("the columns"));
+    accepted.iter().flat_map(row).collect()
 }
 
 // The columns of a staged batch without its file.

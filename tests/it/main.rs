@@ -2,10 +2,12 @@
 
 mod architecture;
 mod binary;
+mod calendars;
 mod catalog;
 mod engine;
 mod frames;
 mod golden;
+mod incremental;
 mod log;
 mod rollups;
 mod sample;

@@ -1,5 +1,6 @@
 //! The laws of sealing, through a real store: however a log is split, and wherever a writer is killed, the same tables.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use orgpulse::event::Table;
@@ -8,7 +9,8 @@ use orgpulse::store::{BatchFiles, Snapshot, Staging, Stale, Store, WriterLock};
 use proptest::prelude::{ProptestConfig, any, prop};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
-use crate::log::{Event, FIRST_DAY, Row, accepted, event, expected_tables, read, staged, who};
+use crate::log::{Event, FIRST_DAY, Row, accepted, event, event_rows, read, staged, who};
+use crate::rollups::by_sql;
 
 const ENOUGH: Limits = Limits { memory: 1 << 30 };
 // So little that every day goes by way of work files.
@@ -50,13 +52,17 @@ impl Bench {
         sealed
     }
 
-    async fn tables(&self) -> [Vec<Row>; 3] {
+    async fn tables(&self) -> BTreeMap<Table, Vec<Row>> {
         let snapshot = self.store.snapshot().await.expect("a snapshot");
-        [Table::Events, Table::UserDay, Table::OrgAppDay].map(|table| {
-            let table = &snapshot.tables[&table];
-            read(table, &table.files)
-        })
+        let by_day = snapshot.tables.iter().filter(|(table, _)| table.by_day());
+        by_day.map(|(&table, files)| (table, read(files, &files.files))).collect()
     }
+}
+
+async fn expected_tables(events: &[Event]) -> BTreeMap<Table, Vec<Row>> {
+    let mut tables = by_sql(events, &who()).await;
+    tables.insert(Table::Events, event_rows(events));
+    tables
 }
 
 fn stage(folder: &Path, groups: &[&[Event]]) -> Staging {
@@ -102,7 +108,7 @@ proptest! {
             let (events, duplicates) = accepted(&log);
             prop_assert_eq!(repeated, duplicates);
             prop_assert_eq!(new, events.len() as u64);
-            prop_assert_eq!(bench.tables().await, expected_tables(&events));
+            prop_assert_eq!(bench.tables().await, expected_tables(&events).await);
             Ok(())
         })?;
     }
@@ -118,7 +124,7 @@ proptest! {
                 let again = bench.seal(&base, &[&[], &log], limits);
                 prop_assert_eq!(&again.duplicates, &[0, log.len() as u64]);
                 prop_assert!(again.events.is_empty() && again.rollups.days.is_empty());
-                prop_assert!(again.rollups.user_day.is_empty() && again.rollups.org_app_day.is_empty());
+                prop_assert!(again.rollups.files.values().all(Vec::is_empty));
                 prop_assert!(again.days.values().all(|day| day.accepted == 0 && day.late == 0));
             }
             Ok(())
@@ -129,9 +135,11 @@ proptest! {
     fn a_killed_writer_leaves_nothing_that_a_rebuild_does_not_mend(
         log in prop::collection::vec(event(), 1..80),
         cut in any::<usize>(),
+        is_tiny in any::<bool>(),
     ) {
         runtime().block_on(async {
             let bench = bench().await;
+            let limits = if is_tiny { TINY } else { ENOUGH };
             let [first, second] = pieces(&log, &[cut])[..] else { unreachable!("one cut makes two pieces") };
             bench.ingest(&[first], ENOUGH).await;
             let before = bench.tables().await;
@@ -151,12 +159,12 @@ proptest! {
             };
             let missing = sealed.rollups.days.iter().filter(|day| !days.contains(day)).count();
             prop_assert_eq!(missing, 0, "{:?} are stale", days);
-            let rollups = rebuild(&bench.store, &base, &days, &who(), ENOUGH).expect("rebuilt");
+            let rollups = rebuild(&bench.store, &base, &days, &who(), limits).expect("rebuilt");
             let hash = who().hash();
             let after = bench.store.commit_rollups(&bench.lock, &base, rollups, &hash).await.expect("committed");
             prop_assert_eq!(bench.store.stale_rollups(&after, &hash).await.expect("compared"), Stale::Nothing);
             let (events, _) = accepted(&log);
-            prop_assert_eq!(bench.tables().await, expected_tables(&events));
+            prop_assert_eq!(bench.tables().await, expected_tables(&events).await);
             Ok(())
         })?;
     }
@@ -194,6 +202,6 @@ fn the_first_of_the_same_id_wins_over_batches_and_files() {
         let sealed = bench.ingest(&[&[], &[with("c")], &[simple(1, "1")]], ENOUGH).await;
         assert_eq!(sealed.duplicates, [0, 1, 0], "the same id on another day is another event");
         let kept = [with("z"), simple(1, "1")];
-        assert_eq!(bench.tables().await, expected_tables(&kept));
+        assert_eq!(bench.tables().await, expected_tables(&kept).await);
     });
 }

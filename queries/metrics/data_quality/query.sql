@@ -1,10 +1,9 @@
 WITH accepted AS (
     SELECT
         days.day,
-        coalesce(sum(org_app_day.events), 0) AS events
+        coalesce(quality_day.events, 0) AS events
     FROM days
-    LEFT JOIN org_app_day ON days.day = org_app_day.day
-    GROUP BY days.day
+    LEFT JOIN quality_day ON days.day = quality_day.day
 ),
 
 compared AS (
@@ -26,23 +25,14 @@ batch_total AS (
 ),
 
 unknown AS (
-    SELECT used.day, 'unknown_org' AS rule, count(DISTINCT used.org_id) AS ids
-    FROM org_app_day AS used
-    LEFT ANTI JOIN orgs ON used.org_id = orgs.org_id
-    WHERE $has_orgs AND used.org_id <> '' AND used.day <= $as_of
-    GROUP BY used.day
+    SELECT day, 'unknown_org' AS rule, unknown_orgs AS ids
+    FROM quality_day
     UNION ALL
-    SELECT used.day, 'unknown_user' AS rule, count(DISTINCT used.user_id) AS ids
-    FROM user_day AS used
-    LEFT ANTI JOIN users ON used.user_id = users.user_id
-    WHERE $has_users AND used.day <= $as_of
-    GROUP BY used.day
+    SELECT day, 'unknown_user' AS rule, unknown_users AS ids
+    FROM quality_day
     UNION ALL
-    SELECT used.day, 'unknown_app' AS rule, count(DISTINCT used.app_id) AS ids
-    FROM org_app_day AS used
-    LEFT ANTI JOIN apps ON used.app_id = apps.app_id
-    WHERE $has_apps AND used.day <= $as_of
-    GROUP BY used.day
+    SELECT day, 'unknown_app' AS rule, unknown_apps AS ids
+    FROM quality_day
 ),
 
 finding AS (
@@ -63,6 +53,7 @@ finding AS (
     UNION ALL
     SELECT day, rule, cast(ids AS VARCHAR) AS value
     FROM unknown
+    WHERE ids > 0
     UNION ALL
     SELECT day, 'missing_day' AS rule, '1' AS value
     FROM accepted

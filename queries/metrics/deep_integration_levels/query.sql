@@ -1,30 +1,21 @@
-WITH window_level AS (
-    SELECT
-        org_id,
-        from_day,
-        level,
-        lag(level) OVER (PARTITION BY org_id ORDER BY from_day) AS previous_level
-    FROM deep_window
-),
-
 -- A registered organisation is at level 0 until its first window begins.
-move AS (
+WITH move AS (
     SELECT
-        window_level.from_day AS day,
-        window_level.level,
-        coalesce(window_level.previous_level, 0) AS previous_level,
-        window_level.previous_level IS NOT NULL OR registered.registered_on < window_level.from_day AS was_registered
-    FROM window_level
-    INNER JOIN org_registration AS registered ON window_level.org_id = registered.org_id
-    WHERE window_level.level <> coalesce(window_level.previous_level, 0)
+        deep_window.from_day AS day,
+        deep_window.level,
+        coalesce(deep_window.previous_level, 0) AS previous_level,
+        deep_window.previous_level IS NOT NULL OR registered.registered_on < deep_window.from_day AS was_registered
+    FROM deep_window
+    INNER JOIN org_registration AS registered ON deep_window.org_id = registered.org_id
+    WHERE deep_window.level <> coalesce(deep_window.previous_level, 0)
 ),
 
 first_window AS (
     SELECT
         org_id,
-        min(from_day) AS from_day
+        from_day
     FROM deep_window
-    GROUP BY org_id
+    WHERE previous_level IS NULL
 ),
 
 turn AS (

@@ -1,17 +1,8 @@
-WITH window_level AS (
-    SELECT
-        org_id,
-        from_day,
-        level,
-        lag(level) OVER (PARTITION BY org_id ORDER BY from_day) AS previous_level
-    FROM deep_window
-),
-
-run AS (
+WITH run AS (
     SELECT
         org_id,
         max(from_day) AS since
-    FROM window_level
+    FROM deep_window
     WHERE previous_level IS NULL OR level <> previous_level
     GROUP BY org_id
 ),

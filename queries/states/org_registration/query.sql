@@ -1,9 +1,8 @@
 WITH seen AS (
     SELECT
         org_id,
-        min(day) AS first_day
-    FROM org_app_day
-    WHERE org_id <> '' AND day <= $as_of
+        min(first_day) AS first_day
+    FROM org_seen
     GROUP BY org_id
 ),
 

@@ -1,4 +1,4 @@
-//! The definitions of retention and growth accounting taken by the word, over sets of dates.
+//! The definitions of the jobs taken by the word, over sets of dates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -139,4 +139,29 @@ fn trailing(known: &[BTreeSet<NaiveDate>], day: NaiveDate) -> [usize; 5] {
         }
     }
     row
+}
+
+/// The days of the range, and how many ids have a day in the window that ends on each.
+pub(super) fn trailing_activity(entity: &str, histories: &Histories, asked: Asked) -> Vec<String> {
+    let days = asked.first.iter_days().take_while(|day| *day <= asked.as_of);
+    days.map(|day| {
+        let next = day + Days::new(1);
+        let count = |window| histories.values().filter(|days| within(days, next - Days::new(window), next)).count();
+        format!("{entity},{day},{},{},{}", count(1), count(7), count(28))
+    })
+    .collect()
+}
+
+/// Ids by their days in the last 28.
+pub(super) fn stickiness(entity: &str, histories: &Histories, asked: Asked) -> Vec<String> {
+    let begins = asked.as_of - Days::new(27);
+    let active: Vec<usize> = histories.values().map(|days| days.range(begins..=asked.as_of).count()).collect();
+    let is_complete = asked.first <= begins;
+    (1..=28)
+        .map(|wanted| {
+            let exactly = active.iter().filter(|days| **days == wanted).count();
+            let at_least = active.iter().filter(|days| **days >= wanted).count();
+            format!("{entity},{wanted},{exactly},{at_least},{is_complete}")
+        })
+        .collect()
 }

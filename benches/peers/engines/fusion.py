@@ -1,0 +1,207 @@
+"""DataFusion: the engine that orgpulse's own queries run on, as any user gets it from Python."""
+
+import glob
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import datafusion
+import pyarrow as pa
+
+import common
+import sql
+from common import fits, fresh, main, memory
+
+TEXT = pa.string()
+EVENT = [("event_id", TEXT), ("ts", pa.timestamp("us", "UTC")), ("user_id", TEXT), ("org_id", TEXT), ("app_id", TEXT),
+         ("action", TEXT), ("duration_ms", pa.int64()), ("concurrent_id", TEXT)]
+ORDER = "org_id, user_id, app_id, ts"
+
+
+def connect(job, partitions=None):
+    config = datafusion.SessionConfig().with_target_partitions(partitions or job["threads"])
+    config = config.set("datafusion.execution.parquet.compression", "zstd(3)")
+    config = config.set("datafusion.execution.keep_partition_by_columns", "true")
+    config = config.set("datafusion.execution.time_zone", "UTC")
+    # Two thirds of the machine: enough never to spill where the others do not, and no way to be killed.
+    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(memory() * 2 // 3)
+    return datafusion.SessionContext(config, runtime)
+
+
+def execute(context, query):
+    return context.sql(query).collect()
+
+
+def source(context, job):
+    logs, kind = job["logs"] + "/", job["format"]
+    if kind == "parquet":
+        context.register_parquet("logs", logs)
+    else:
+        schema = pa.schema([*EVENT, ("client", TEXT)])
+        context.register_csv("logs", logs, schema=schema, has_header=True, file_extension=".csv")
+    return f"""
+        SELECT coalesce(event_id, '') AS event_id, ts, coalesce(user_id, '') AS user_id, coalesce(org_id, '') AS org_id,
+            app_id, coalesce(action, 'use') AS action, coalesce(duration_ms, 0) AS duration_ms,
+            coalesce(concurrent_id, '') AS concurrent_id, cast(ts AS DATE) AS day
+        FROM logs"""
+
+
+COLUMNS = [*common.COLUMNS, "day"]
+
+
+def deduplicated(context, events):
+    execute(context, f"CREATE TABLE sent_again AS {sql.sent_again(f'({events})')}")
+    return sql.deduplicated(f"({events})", COLUMNS)
+
+
+def ingest(job, clock):
+    """One sorted, partitioned COPY of the deduplicated events."""
+    context, out = connect(job), job["events"]
+    events = source(context, job)
+    if job["format"] != "parquet" and fits(job):
+        # Text is parsed once and kept.
+        execute(context, f"CREATE TABLE parsed AS {events}")
+        events = "SELECT * FROM parsed"
+        clock("parse")
+    execute(context, f"""
+        COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
+        STORED AS PARQUET PARTITIONED BY (day)""")
+    fresh(out)
+    for folder in glob.glob(f"{out}.parts/day=*"):
+        day = folder.rsplit("=", 1)[1]
+        for number, file in enumerate(sorted(os.listdir(folder))):
+            os.rename(f"{folder}/{file}", f"{out}/{day}{f'-{number}' if number else ''}.parquet")
+    shutil.rmtree(f"{out}.parts")
+    clock("write")
+
+
+HUMAN = "e.action <> 'push_received' AND u.user_id IS NULL"
+ROLLUPS = {
+    "user_day": """
+        SELECT day, org_id, user_id, count(*) AS events, sum(CASE WHEN is_human THEN 1 ELSE 0 END) AS human_events,
+            sum(CASE WHEN is_human THEN duration_ms ELSE 0 END) AS usage_ms
+        FROM (
+            SELECT e.day, e.org_id, e.user_id, e.duration_ms, {human} AS is_human
+            FROM {events} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id WHERE e.user_id <> ''
+        ) AS c GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id""",
+    "org_app_day": """
+        SELECT day, org_id, app_id, count(*) AS events,
+            sum(CASE WHEN is_human AND user_id <> '' THEN 1 ELSE 0 END) AS human_events,
+            sum(CASE WHEN user_id = '' AND action <> 'push_received' THEN 1 ELSE 0 END) AS machine_events,
+            sum(CASE WHEN is_human AND user_id <> '' THEN duration_ms ELSE 0 END) AS usage_ms
+        FROM (
+            SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, {human} AS is_human
+            FROM {events} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id
+        ) AS c GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+}
+
+
+def rollups(job, clock, days=None):
+    """Day by day, as many days at a time as there are threads: no exchange between partitions, small hash tables."""
+    context = connect(job, partitions=1)
+    context.register_parquet("users_file", f"{job['dims']}/users.parquet")
+    execute(context, "CREATE TABLE internal AS SELECT user_id FROM users_file WHERE is_internal")
+    for name in ROLLUPS:
+        fresh(f"{job['rollups']}/{name}")
+    by_day = {}
+    for file in sorted(os.listdir(job["events"])):
+        by_day.setdefault(file[:10], []).append(f"{job['events']}/{file}")
+
+    def one(day):
+        table = f"events_{day.replace('-', '_')}"
+        parts = []
+        for number, file in enumerate(by_day[day]):
+            context.register_parquet(f"{table}_{number}", file)
+            parts.append(f"SELECT * FROM {table}_{number}")
+        for name, query in ROLLUPS.items():
+            query = query.format(human=HUMAN, events=f"({' UNION ALL '.join(parts)})")
+            execute(context, f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' STORED AS PARQUET")
+
+    with ThreadPoolExecutor(job["threads"]) as workers:
+        list(workers.map(one, sorted(days or by_day)))
+    clock("rollups")
+
+
+class Fusion(sql.Dialect):
+    materialised = "CREATE TABLE {name} AS {query}"
+
+    def idiv(self, a, b):
+        return f"(({a}) / ({b}))"
+
+    def to_date(self, days):
+        return f"cast(cast({days} AS INTEGER) AS DATE)"
+
+    def month(self, days):
+        at = f"cast(cast({days} AS INTEGER) AS DATE)"
+        return f"cast(date_part('year', {at}) * 12 + date_part('month', {at}) - 1 AS BIGINT)"
+
+    def visits(self):
+        """The windows are over numbers instead of text ids: an id is looked up once by hash, and what is sorted is
+        small. Lists (array_agg, unnest) are slower here."""
+        yield "CREATE TABLE user_number AS SELECT user_id, row_number() OVER () AS id FROM " \
+            "(SELECT DISTINCT user_id FROM user_day WHERE human_events > 0) AS u"
+        yield "CREATE TABLE org_number AS SELECT org_id, row_number() OVER () AS id FROM " \
+            "(SELECT DISTINCT org_id FROM org_day) AS o"
+        yield """
+            CREATE TABLE active AS
+            SELECT DISTINCT 'user' AS entity, n.id AS id, u.day AS day
+            FROM user_day AS u INNER JOIN user_number AS n ON u.user_id = n.user_id WHERE u.human_events > 0
+            UNION ALL
+            SELECT 'org' AS entity, n.id AS id, o.day AS day
+            FROM org_day AS o INNER JOIN org_number AS n ON o.org_id = n.org_id
+            UNION ALL
+            SELECT 'dag' AS entity, n.id AS id, o.day AS day
+            FROM org_day AS o INNER JOIN org_number AS n ON o.org_id = n.org_id WHERE o.is_dag = 1"""
+        yield """
+            CREATE TABLE visit AS
+            SELECT entity, day, lag(day) OVER (PARTITION BY entity, id ORDER BY day) AS previous,
+                lead(day) OVER (PARTITION BY entity, id ORDER BY day) AS next_day,
+                first_value(day) OVER (PARTITION BY entity, id ORDER BY day) AS first_day
+            FROM active"""
+        yield f"""
+            CREATE TABLE active_28 AS
+            SELECT entity, count(*) AS days_active FROM active WHERE day >= {self.d - 27} GROUP BY entity, id"""
+
+
+VIEW, COUNT = pa.string_view(), pa.int64()
+TABLES = {
+    "user_day": [("day", pa.date32()), ("org_id", VIEW), ("user_id", VIEW), ("events", COUNT), ("human_events", COUNT),
+                 ("usage_ms", COUNT)],
+    "org_app_day": [("day", pa.date32()), ("org_id", VIEW), ("app_id", VIEW), ("events", COUNT), ("human_events", COUNT),
+                    ("machine_events", COUNT), ("usage_ms", COUNT)],
+}
+
+
+def metrics(job, clock):
+    context, out = connect(job), fresh(job["reports"])
+    for name, columns in TABLES.items():
+        context.register_parquet(f"{name}_files", f"{job['rollups']}/{name}/", schema=pa.schema(columns))
+        others = ", ".join(column for column, _ in columns[1:])
+        execute(context, f"CREATE TABLE {name} AS SELECT cast(day AS INTEGER) AS day, {others} FROM {name}_files")
+    for name in ("orgs", "users", "apps"):
+        context.register_parquet(f"{name}_file", f"{job['dims']}/{name}.parquet")
+        execute(context, f"CREATE TABLE {name} AS SELECT * FROM {name}_file")
+    clock("read")
+    write = lambda name, query: execute(
+        context, f"COPY ({query}) TO '{out}/{name}.csv' STORED AS CSV OPTIONS ('format.has_header' 'true')")
+    sql.run(Fusion(job["first"], job["last"]), lambda query: execute(context, query), write, job["metrics"], clock)
+
+
+def day(job, clock):
+    context = connect(job)
+    events = source(context, job)
+    sealed = f"{job['events']}/{job['day']}.parquet"
+    fresh(job["events"])
+    if os.path.exists(sealed):
+        context.register_parquet("sealed", sealed)
+        columns = ", ".join(COLUMNS)
+        events = f"SELECT {columns} FROM ({events}) AS n UNION ALL SELECT {columns} FROM sealed"
+    execute(context, f"COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
+    os.replace(f"{sealed}.new.parquet", sealed)
+    rollups(job, clock, [job["day"]])
+    clock("ingest")
+    metrics(job, clock)
+
+
+if __name__ == "__main__":
+    main({"ingest": ingest, "rollups": rollups, "metrics": metrics, "day": day})

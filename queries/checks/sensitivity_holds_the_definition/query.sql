@@ -1,0 +1,12 @@
+SELECT
+    grid.day,
+    grid.dag AS grid,
+    daily.dag
+FROM dag_sensitivity AS grid
+INNER JOIN daily_activity AS daily ON grid.day = daily.day
+WHERE
+    grid.min_apps = $min_apps
+    AND grid.app_min_usage_seconds = seconds($app_min_usage_ms)
+    AND grid.org_min_usage_seconds = seconds($org_min_usage_ms)
+    AND grid.dag <> daily.dag
+ORDER BY day

@@ -1,0 +1,290 @@
+-- The users of a segment are the seats in it, less those of a user who was counted there already for another org. Days of a
+-- month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
+WITH org_row AS (
+    SELECT org_id, valid_from, valid_until, headcount, industry, region, edition
+    FROM orgs
+    UNION ALL
+    SELECT org_id, DATE '0001-01-01', min(valid_from) - 1, cast(NULL AS bigint), '', '', ''
+    FROM orgs
+    GROUP BY org_id
+    HAVING min(valid_from) > DATE '0001-01-01'
+),
+
+org_segment AS (
+    SELECT
+        registered.org_id,
+        registered.registered_on,
+        coalesce(org.valid_from, DATE '0001-01-01') AS from_day,
+        coalesce(org.valid_until, DATE '9999-12-31') AS until_day,
+        org.headcount,
+        part.dimension,
+        coalesce(
+            nullif(
+                CASE
+                    WHEN part.dimension = 'industry' THEN org.industry
+                    WHEN part.dimension = 'region' THEN org.region
+                    WHEN part.dimension = 'edition' THEN org.edition
+                    WHEN org.headcount < 100 THEN '0-99'
+                    WHEN org.headcount < 500 THEN '100-499'
+                    WHEN org.headcount < 2000 THEN '500-1999'
+                    WHEN org.headcount < 10000 THEN '2000-9999'
+                    WHEN org.headcount < 100000 THEN '10000-99999'
+                    WHEN org.headcount < 1000000 THEN '100000-999999'
+                    WHEN org.headcount >= 1000000 THEN '1000000+'
+                END, ''
+            ), '(unknown)'
+        ) AS segment
+    FROM org_registration AS registered
+    LEFT JOIN org_row AS org ON registered.org_id = org.org_id
+    CROSS JOIN (VALUES ('size_band'), ('industry'), ('region'), ('edition')) AS part (dimension)
+    WHERE registered.registered_on <= $as_of
+),
+
+-- Few patterns of days are left of an org's seats: once seen, a user stays for 28 days.
+org_seat AS (
+    SELECT month, org_id, seen_bits, count(*) AS users
+    FROM seat_month
+    WHERE org_id <> ''
+    GROUP BY month, org_id, seen_bits
+),
+
+org_seen AS (
+    SELECT
+        month,
+        dimension,
+        segment,
+        seen_bits & held_bits AS seen_bits,
+        sum(users) AS users
+    FROM (
+        SELECT
+            seat.month,
+            place.dimension,
+            place.segment,
+            seat.seen_bits,
+            (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
+                AS held_bits,
+            seat.users
+        FROM org_seat AS seat
+        INNER JOIN org_segment AS place
+            ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+    ) AS placed
+    GROUP BY month, dimension, segment, seen_bits & held_bits
+),
+
+shared_seat AS (
+    SELECT
+        seat.month,
+        place.dimension,
+        place.segment,
+        seat.user_id,
+        seat.org_id,
+        place.from_day,
+        seat.active_bits,
+        seat.seen_bits,
+        (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
+            AS held_bits
+    FROM seat_month AS seat
+    INNER JOIN org_segment AS place
+        ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+    WHERE seat.has_others
+),
+
+counted_again AS (
+    SELECT
+        month,
+        dimension,
+        segment,
+        active_bits & held_bits & bit_or(active_bits & held_bits) OVER seats_before AS active_bits,
+        seen_bits & held_bits & bit_or(seen_bits & held_bits) OVER seats_before AS seen_bits
+    FROM shared_seat
+    WINDOW seats_before AS (
+        PARTITION BY month, dimension, segment, user_id ORDER BY org_id, from_day
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+),
+
+role_user AS (
+    SELECT
+        used.month,
+        coalesce(nullif(person.role, ''), '(unknown)') AS role,
+        used.active_bits,
+        used.seen_bits
+    FROM (
+        SELECT month, user_id, bit_or(active_bits) AS active_bits, bit_or(seen_bits) AS seen_bits
+        FROM seat_month
+        GROUP BY month, user_id
+    ) AS used
+    LEFT JOIN users AS person ON used.user_id = person.user_id
+),
+
+-- How many users have a pattern of days. Of the days on which they were active there would be too many patterns, were they not
+-- taken eight days at a time.
+pattern AS (
+    SELECT month, dimension, segment, 0 AS active_bits, seen_bits, users
+    FROM org_seen
+    UNION ALL
+    SELECT month, dimension, segment, active_bits, seen_bits, 0 - count(*)
+    FROM counted_again
+    WHERE seen_bits <> 0
+    GROUP BY month, dimension, segment, active_bits, seen_bits
+    UNION ALL
+    SELECT month, 'role', role, active_bits & active_part, seen_bits & seen_part, count(*)
+    FROM role_user
+    CROSS JOIN (VALUES (0, 2147483647), (255, 0), (65280, 0), (16711680, 0), (2130706432, 0))
+        AS part (active_part, seen_part)
+    GROUP BY month, role, active_bits & active_part, seen_bits & seen_part
+),
+
+user_count AS (
+    SELECT
+        calendar.day,
+        pattern.dimension,
+        pattern.segment,
+        sum(pattern.users * ((pattern.active_bits >> calendar.bit) & 1)) AS dau,
+        sum(pattern.users * ((pattern.seen_bits >> calendar.bit) & 1)) AS mau
+    FROM pattern
+    INNER JOIN (
+        SELECT
+            day,
+            cast(date_trunc('month', day) AS date) AS month,
+            day - cast(date_trunc('month', day) AS date) AS bit
+        FROM days
+        WHERE day <= $as_of
+    ) AS calendar ON pattern.month = calendar.month
+    GROUP BY calendar.day, pattern.dimension, pattern.segment
+),
+
+org_stretch AS (
+    SELECT
+        dimension,
+        segment,
+        greatest(registered_on, from_day) AS from_day,
+        until_day,
+        1 AS orgs,
+        headcount,
+        0 AS deep_orgs
+    FROM org_segment
+    WHERE until_day >= registered_on
+    UNION ALL
+    SELECT
+        segment.dimension,
+        segment.segment,
+        greatest(deep.from_day, segment.from_day),
+        least(deep.until_day, segment.until_day),
+        0,
+        NULL,
+        1
+    FROM deep_window AS deep
+    INNER JOIN org_segment AS segment
+        ON deep.org_id = segment.org_id AND deep.from_day <= segment.until_day AND deep.until_day >= segment.from_day
+    WHERE deep.level = 5
+),
+
+org_turn AS (
+    SELECT
+        CASE WHEN step > 0 THEN from_day ELSE until_day + 1 END AS day,
+        dimension,
+        segment,
+        step * orgs AS orgs,
+        step * headcount AS headcount,
+        CASE WHEN headcount IS NOT NULL THEN step ELSE 0 END AS orgs_with_headcount,
+        step * deep_orgs AS deep_orgs
+    FROM org_stretch
+    CROSS JOIN (VALUES (1), (-1)) AS turn (step)
+),
+
+-- Counts of a day, and steps of counts that hold until the next one; the last part gives every segment a row each day.
+piece AS (
+    SELECT
+        day,
+        dimension,
+        segment,
+        orgs,
+        coalesce(headcount, 0) AS headcount,
+        orgs_with_headcount,
+        deep_orgs,
+        0 AS active_orgs,
+        0 AS dag,
+        0 AS dau,
+        0 AS mau
+    FROM org_turn
+    WHERE day <= $as_of
+    UNION ALL
+    SELECT
+        active.day,
+        place.dimension,
+        place.segment,
+        0,
+        0,
+        0,
+        0,
+        1,
+        CASE WHEN active.is_dag THEN 1 ELSE 0 END,
+        active.users,
+        0
+    FROM org_day AS active
+    INNER JOIN org_segment AS place
+        ON active.org_id = place.org_id AND active.day >= place.from_day AND active.day <= place.until_day
+    WHERE active.day <= $as_of
+    UNION ALL
+    SELECT day, dimension, segment, 0, 0, 0, 0, 0, 0, dau, mau
+    FROM user_count
+    UNION ALL
+    SELECT days.day, place.dimension, place.segment, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM days
+    CROSS JOIN (SELECT DISTINCT dimension, segment FROM org_segment) AS place
+    WHERE days.day <= $as_of
+),
+
+segment_day AS (
+    SELECT
+        day,
+        dimension,
+        segment,
+        sum(orgs) AS orgs,
+        sum(headcount) AS headcount,
+        sum(orgs_with_headcount) AS orgs_with_headcount,
+        sum(deep_orgs) AS deep_orgs,
+        sum(active_orgs) AS active_orgs,
+        sum(dag) AS dag,
+        sum(dau) AS dau,
+        sum(mau) AS mau
+    FROM piece
+    GROUP BY day, dimension, segment
+),
+
+counted AS (
+    SELECT
+        day,
+        dimension,
+        segment,
+        sum(orgs) OVER so_far AS registered_orgs,
+        CASE WHEN sum(orgs_with_headcount) OVER so_far > 0 THEN sum(headcount) OVER so_far END AS headcount,
+        dau,
+        mau,
+        active_orgs,
+        dag,
+        sum(deep_orgs) OVER so_far AS deep_orgs,
+        sum(CASE WHEN dimension = 'role' THEN dau ELSE 0 END) OVER (PARTITION BY day) AS dau_of_all
+    FROM segment_day
+    WINDOW so_far AS (PARTITION BY dimension, segment ORDER BY day)
+)
+
+SELECT
+    day,
+    dimension,
+    segment,
+    CASE WHEN dimension <> 'role' THEN registered_orgs END AS registered_orgs,
+    headcount,
+    dau,
+    mau,
+    CASE WHEN dimension <> 'role' THEN active_orgs END AS active_orgs,
+    CASE WHEN dimension <> 'role' THEN dag END AS dag,
+    CASE WHEN dimension <> 'role' THEN deep_orgs END AS deep_orgs,
+    rate(dau, dau_of_all) AS dau_share,
+    CASE WHEN dimension <> 'role' THEN rate(dag, registered_orgs) END AS dag_rate,
+    rate(mau, headcount) AS seat_penetration,
+    day >= $first_day + 27 AS is_complete
+FROM counted
+WHERE registered_orgs > 0 OR (dimension = 'role' AND mau > 0)
+ORDER BY day, dimension, segment

@@ -1,0 +1,173 @@
+WITH person AS (
+    SELECT user_id, campaign, invited_by, registered_on
+    FROM users
+    WHERE NOT is_internal AND (registered_on IS NULL OR registered_on <= $as_of)
+),
+
+term AS (
+    SELECT
+        campaign,
+        coalesce(start_on, DATE '0001-01-01') AS start_on,
+        coalesce(end_on, DATE '9999-12-31') AS end_on,
+        cost,
+        coalesce(reward_per_completion, 0) AS reward,
+        coalesce(streak_days, 15) AS streak_days
+    FROM campaigns
+    UNION ALL
+    SELECT DISTINCT person.campaign, DATE '0001-01-01', DATE '9999-12-31', NULL, NULL, 15
+    FROM person
+    LEFT JOIN campaigns ON person.campaign = campaigns.campaign
+    WHERE person.campaign <> '' AND campaigns.campaign IS NULL
+),
+
+return_of_user AS (
+    SELECT
+        person.user_id,
+        max(CASE WHEN used.day <= person.registered_on + 6 THEN 1 ELSE 0 END) AS activated,
+        max(CASE WHEN used.day = person.registered_on + 1 THEN 1 ELSE 0 END) AS on_1,
+        max(CASE WHEN used.day = person.registered_on + 7 THEN 1 ELSE 0 END) AS on_7,
+        max(CASE WHEN used.day = person.registered_on + 30 THEN 1 ELSE 0 END) AS on_30
+    FROM user_day AS used
+    INNER JOIN person ON used.user_id = person.user_id
+    WHERE
+        used.human_events > 0
+        AND used.day <= $as_of
+        AND used.day >= person.registered_on
+        AND used.day <= person.registered_on + 30
+        AND (used.day <= person.registered_on + 7 OR used.day = person.registered_on + 30)
+    GROUP BY person.user_id
+),
+
+-- Users who registered on one day in one campaign, or in none, are alike but for what they did. Their Nth day is known if it
+-- is observed.
+cohort AS (
+    SELECT
+        person.campaign,
+        person.registered_on,
+        count(*) AS users,
+        coalesce(sum(back.activated), 0) AS activated,
+        coalesce(sum(back.on_1), 0) AS on_1,
+        coalesce(sum(back.on_7), 0) AS on_7,
+        coalesce(sum(back.on_30), 0) AS on_30,
+        count(*) FILTER (WHERE person.registered_on + 1 BETWEEN $first_day AND $as_of) AS known_1,
+        count(*) FILTER (WHERE person.registered_on + 7 BETWEEN $first_day AND $as_of) AS known_7,
+        count(*) FILTER (WHERE person.registered_on + 30 BETWEEN $first_day AND $as_of) AS known_30
+    FROM person
+    LEFT JOIN return_of_user AS back ON person.user_id = back.user_id
+    GROUP BY person.campaign, person.registered_on
+),
+
+retained AS (
+    SELECT
+        term.campaign,
+        sum(cohort.users) FILTER (WHERE cohort.campaign <> '') AS acquired,
+        sum(cohort.activated) FILTER (WHERE cohort.campaign <> '') AS activated,
+        sum(cohort.on_1) FILTER (WHERE cohort.campaign <> '') AS on_1,
+        sum(cohort.on_7) FILTER (WHERE cohort.campaign <> '') AS on_7,
+        sum(cohort.on_30) FILTER (WHERE cohort.campaign <> '') AS on_30,
+        sum(cohort.known_1) FILTER (WHERE cohort.campaign <> '') AS known_1,
+        sum(cohort.known_7) FILTER (WHERE cohort.campaign <> '') AS known_7,
+        sum(cohort.known_30) FILTER (WHERE cohort.campaign <> '') AS known_30,
+        sum(cohort.on_1) FILTER (WHERE cohort.campaign = '') AS organic_on_1,
+        sum(cohort.on_7) FILTER (WHERE cohort.campaign = '') AS organic_on_7,
+        sum(cohort.on_30) FILTER (WHERE cohort.campaign = '') AS organic_on_30,
+        sum(cohort.known_1) FILTER (WHERE cohort.campaign = '') AS organic_known_1,
+        sum(cohort.known_7) FILTER (WHERE cohort.campaign = '') AS organic_known_7,
+        sum(cohort.known_30) FILTER (WHERE cohort.campaign = '') AS organic_known_30
+    FROM term
+    INNER JOIN cohort
+        ON
+            term.campaign = cohort.campaign
+            OR (cohort.campaign = '' AND cohort.registered_on >= term.start_on AND cohort.registered_on <= term.end_on)
+    GROUP BY term.campaign
+),
+
+invitation AS (
+    SELECT
+        campaign,
+        count(*) AS invited,
+        count(DISTINCT invited_by) AS inviters
+    FROM person
+    WHERE campaign <> '' AND invited_by <> ''
+    GROUP BY campaign
+),
+
+check_in_day AS (
+    SELECT DISTINCT term.campaign, term.streak_days, used.user_id, used.day
+    FROM user_day AS used
+    INNER JOIN person ON used.user_id = person.user_id
+    INNER JOIN term ON person.campaign = term.campaign
+    WHERE used.check_ins > 0 AND used.day <= $as_of AND used.day >= term.start_on AND used.day <= term.end_on
+),
+
+-- Days in a row have the same distance to their number in the order of days.
+numbered AS (
+    SELECT
+        campaign,
+        streak_days,
+        user_id,
+        day - row_number() OVER (PARTITION BY campaign, user_id ORDER BY day) AS streak
+    FROM check_in_day
+),
+
+completion AS (
+    SELECT
+        campaign,
+        count(DISTINCT user_id) AS users
+    FROM (
+        SELECT campaign, user_id
+        FROM numbered
+        GROUP BY campaign, user_id, streak, streak_days
+        HAVING count(*) >= streak_days
+    ) AS completed
+    GROUP BY campaign
+),
+
+funnel AS (
+    SELECT
+        term.campaign,
+        coalesce(retained.acquired, 0) AS acquired,
+        coalesce(invitation.inviters, 0) AS inviters,
+        coalesce(invitation.invited, 0) AS invited,
+        coalesce(retained.activated, 0) AS activated,
+        coalesce(completion.users, 0) AS streak_completed,
+        term.cost,
+        cast(coalesce(completion.users, 0) * term.reward AS decimal(38, 2)) AS reward_cost,
+        retained.on_1,
+        retained.on_7,
+        retained.on_30,
+        retained.known_1,
+        retained.known_7,
+        retained.known_30,
+        retained.organic_on_1,
+        retained.organic_on_7,
+        retained.organic_on_30,
+        retained.organic_known_1,
+        retained.organic_known_7,
+        retained.organic_known_30
+    FROM term
+    LEFT JOIN retained ON term.campaign = retained.campaign
+    LEFT JOIN invitation ON term.campaign = invitation.campaign
+    LEFT JOIN completion ON term.campaign = completion.campaign
+)
+
+SELECT
+    campaign,
+    acquired,
+    inviters,
+    invited,
+    rate(invited, inviters) AS k_factor,
+    activated,
+    streak_completed,
+    cost,
+    reward_cost,
+    rate(cast((cost + reward_cost) * 100 AS bigint), 100 * acquired) AS cost_per_acquired,
+    rate(cast((cost + reward_cost) * 100 AS bigint), 100 * on_30) AS cost_per_retained,
+    rate(on_1, known_1) AS d1,
+    rate(on_7, known_7) AS d7,
+    rate(on_30, known_30) AS d30,
+    rate(organic_on_1, organic_known_1) AS organic_d1,
+    rate(organic_on_7, organic_known_7) AS organic_d7,
+    rate(organic_on_30, organic_known_30) AS organic_d30
+FROM funnel
+ORDER BY campaign

@@ -1,0 +1,77 @@
+//! A set of numbers (days, or periods) as words of 64 bits, and the questions that words answer at once.
+//! It does not know what the numbers stand for.
+
+/// The words of a set from its first to its last that is not zero. Number `64 * (first + i) + k` is in the set if bit
+/// `k` of word `i` is set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bits<'a> {
+    /// Where the words begin, in words.
+    pub(super) first: usize,
+    /// The words; neither the first nor the last is zero.
+    pub(super) words: &'a [u64],
+}
+
+/// The widest window that is answered from a word and the one before it.
+pub(super) const MAX_WINDOW: u32 = 63;
+
+impl Bits<'_> {
+    fn word(self, index: usize) -> u64 {
+        index.checked_sub(self.first).and_then(|index| self.words.get(index)).copied().unwrap_or(0)
+    }
+
+    /// The 64 numbers from `start` on, as bits.
+    pub(super) fn from(self, start: usize) -> u64 {
+        let (index, shift) = (start / 64, start % 64);
+        let low = self.word(index) >> shift;
+        // Shifting in two steps: by 64 at once is no shift.
+        low | (self.word(index + 1) << 1) << (63 - shift)
+    }
+
+    /// The least number of the set that is not below `start`.
+    pub(super) fn next(self, start: usize) -> Option<usize> {
+        let start = start.max(self.first * 64);
+        let mut index = start / 64;
+        let mut word = self.word(index) & (u64::MAX << (start % 64));
+        while word == 0 {
+            index += 1;
+            if index >= self.first + self.words.len() {
+                return None;
+            }
+            word = self.word(index);
+        }
+        Some(index * 64 + place(word.trailing_zeros()))
+    }
+
+    /// The greatest number of the set.
+    pub(super) fn last(self) -> Option<usize> {
+        let last = self.words.last()?;
+        Some((self.first + self.words.len()) * 64 - 1 - place(last.leading_zeros()))
+    }
+
+    /// The words of the set one by one with their index and the word before, and one zero word after them: windows
+    /// reach into it.
+    pub(super) fn steps(self) -> impl Iterator<Item = (usize, u128)> {
+        let mut before = 0;
+        self.words.iter().chain([&0]).enumerate().map(move |(index, &word)| {
+            let step = u128::from(word) << 64 | u128::from(before);
+            before = word;
+            (self.first + index, step)
+        })
+    }
+}
+
+/// The upper word: each number that is in the set, or follows one that is by less than `window` (at most
+/// [`MAX_WINDOW`]). The lower word is the one before and only looked at.
+pub(super) fn smear(step: u128, window: u32) -> u64 {
+    let (mut smeared, mut width) = (step, 1);
+    while width < window {
+        let shift = width.min(window - width);
+        smeared |= smeared << shift;
+        width += shift;
+    }
+    (smeared >> 64) as u64
+}
+
+fn place(bit: u32) -> usize {
+    bit as usize
+}

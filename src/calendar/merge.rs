@@ -1,0 +1,161 @@
+//! Runs of several months into one calendar per id: all runs are read side by side, and the least id of their heads
+//! takes its bits from every run that has it. Nothing is looked up, and no id is kept.
+
+use arrow::array::{Array, Int64Array, StringArray};
+
+use super::runs::{Rows, Run, wrong_table};
+use super::{Calendars, Range};
+use crate::error::Result;
+use crate::period::{Day, Grain, format_day};
+
+/// The calendars of all ids of the runs.
+pub(super) fn merge(runs: Vec<Run>, range: Range) -> Result<Calendars> {
+    let mut heads = Vec::with_capacity(runs.len());
+    for run in runs.iter().filter(|run| run.month <= range.last()) {
+        heads.extend(Head::open(run, range)?);
+    }
+    let mut calendars = Calendars::new(range);
+    let mut days = Days { words: vec![0; range.words() + 1], first: usize::MAX, last: 0 };
+    let mut id: Vec<u8> = Vec::new();
+    // Months are few, so the least head is found by looking at all of them: mostly two numbers are compared, and
+    // that is cheaper than keeping a heap in order.
+    while let Some(least) = heads.iter().map(|head| head.order()).min() {
+        let key = least.0;
+        id.clear();
+        id.extend_from_slice(least.1);
+        let mut index = 0;
+        while let Some(head) = heads.get_mut(index) {
+            if head.key == key && head.id() == id {
+                days.add(head.offset, head.bits(range)?);
+                if !head.advance()? {
+                    heads.swap_remove(index);
+                    continue;
+                }
+            }
+            index += 1;
+        }
+        days.take(&mut calendars);
+    }
+    Ok(calendars)
+}
+
+/// A run at the row that comes next.
+struct Head {
+    rows: Rows,
+    month: Day,
+    /// The place of the month's first day in the range.
+    offset: i64,
+    ids: StringArray,
+    bits: Int64Array,
+    row: usize,
+    /// The first bytes of the id as a number, which orders like them.
+    key: u128,
+}
+
+impl Head {
+    fn open(run: &Run, range: Range) -> Result<Option<Self>> {
+        let (ids, bits) = (StringArray::new_null(0), Int64Array::new_null(0));
+        let offset = i64::from(run.month) - i64::from(range.first());
+        let mut head = Self { rows: run.read()?, month: run.month, offset, ids, bits, row: 0, key: 0 };
+        Ok(head.load()?.then_some(head))
+    }
+
+    fn id(&self) -> &[u8] {
+        self.ids.value(self.row).as_bytes()
+    }
+
+    fn order(&self) -> (u128, &[u8]) {
+        (self.key, self.id())
+    }
+
+    /// The days of the row that lie in the range, bit 0 the first of the month.
+    fn bits(&self, range: Range) -> Result<u64> {
+        let days = self.bits.value(self.row);
+        let last = Grain::Month.last_day(Grain::Month.index(self.month));
+        let length = last - self.month + 1;
+        let known = u64::try_from(days).ok().filter(|&days| days != 0 && days >> length == 0);
+        let bits = known.ok_or_else(|| {
+            wrong_table(&format!("days={days} in month {}; it must be bits of its days", format_day(self.month)))
+        })?;
+        if self.offset < 0 && bits.trailing_zeros() < u32::try_from(-self.offset).unwrap_or(u32::MAX) {
+            let first = self.month + bits.trailing_zeros().cast_signed();
+            let (day, first_day) = (format_day(first), format_day(range.first()));
+            return Err(wrong_table(&format!("day={day} before the first observed day {first_day}")));
+        }
+        let seen = range.last() - self.month + 1;
+        Ok(if seen < length { bits & ((1 << seen) - 1) } else { bits })
+    }
+
+    /// Goes to the next row; false at the end.
+    fn advance(&mut self) -> Result<bool> {
+        self.row += 1;
+        if self.row == self.ids.len() {
+            let before = self.ids.slice(self.row - 1, 1);
+            return Ok(self.load()? && self.check_order(before.value(0).as_bytes())?);
+        }
+        self.key = key(self.id());
+        let before = self.ids.value(self.row - 1).as_bytes();
+        self.check_order(before)
+    }
+
+    fn check_order(&self, before: &[u8]) -> Result<bool> {
+        if before < self.id() {
+            return Ok(true);
+        }
+        let (id, month) = (String::from_utf8_lossy(self.id()), format_day(self.month));
+        Err(wrong_table(&format!("rows of month {month} that are not sorted by `id` and unique, at id=`{id}`")))
+    }
+
+    fn load(&mut self) -> Result<bool> {
+        loop {
+            let Some((ids, bits)) = self.rows.next()? else { return Ok(false) };
+            if !ids.is_empty() {
+                (self.ids, self.bits, self.row) = (ids, bits, 0);
+                self.key = key(self.id());
+                return Ok(true);
+            }
+        }
+    }
+}
+
+// Shorter ids are filled with zeros, so equal keys do not mean equal ids; a lesser key means a lesser id.
+fn key(id: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(id).for_each(|(byte, &of_id)| *byte = of_id);
+    u128::from_be_bytes(bytes)
+}
+
+/// The days of the id that is being put together, as words of the whole range and one word more.
+struct Days {
+    words: Vec<u64>,
+    first: usize,
+    last: usize,
+}
+
+impl Days {
+    fn add(&mut self, offset: i64, bits: u64) {
+        // Bits before the range were refused, so shifting them out loses nothing.
+        let (start, bits) = match usize::try_from(offset) {
+            Ok(start) => (start, bits),
+            Err(_) => (0, bits >> offset.unsigned_abs().min(63)),
+        };
+        let wide = u128::from(bits) << (start % 64);
+        for (index, part) in [(start / 64, wide as u64), (start / 64 + 1, (wide >> 64) as u64)] {
+            if part != 0
+                && let Some(word) = self.words.get_mut(index)
+            {
+                *word |= part;
+                self.first = self.first.min(index);
+                self.last = self.last.max(index);
+            }
+        }
+    }
+
+    fn take(&mut self, calendars: &mut Calendars) {
+        if let Some(words) = self.words.get_mut(self.first..=self.last) {
+            calendars.push(words, self.first);
+            words.fill(0);
+        }
+        (self.first, self.last) = (usize::MAX, 0);
+    }
+}

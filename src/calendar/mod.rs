@@ -1,0 +1,165 @@
+//! Activity calendars: the days of each entity as bits, read from a table of bits per month and folded into counts.
+//! It knows days and Parquet files; it does not know stores, engines, or what being active means.
+
+mod bits;
+mod folds;
+mod lanes;
+mod merge;
+mod periods;
+mod runs;
+mod value;
+
+pub use folds::{Age, Moves, Trailing, active_days, growth, retention, trailing};
+pub use periods::Periods;
+pub use runs::ENTITIES;
+pub use value::{Calendar, MAX_TRAILING_DAYS};
+
+use std::path::PathBuf;
+
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::error::{Error, Result};
+use crate::period::Day;
+use bits::Bits;
+
+/// The table that calendars are read from.
+pub const TABLE: &str = "activity_calendar";
+
+/// The bit of a day in the bits of its month: bit 0 is the first of the month.
+#[must_use]
+pub fn day_bit(day: Day) -> i64 {
+    let first = crate::period::Grain::Month.first_day(crate::period::Grain::Month.index(day));
+    1 << (day - first).clamp(0, 30)
+}
+
+/// The days that are looked at, from the first to the last; never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range {
+    first: Day,
+    last: Day,
+}
+
+impl Range {
+    /// The days from `first` to `last`; `None` if there are none.
+    #[must_use]
+    pub fn new(first: Day, last: Day) -> Option<Self> {
+        (first <= last).then_some(Self { first, last })
+    }
+
+    /// The first day.
+    #[must_use]
+    pub fn first(self) -> Day {
+        self.first
+    }
+
+    /// The last day.
+    #[must_use]
+    pub fn last(self) -> Day {
+        self.last
+    }
+
+    /// The number of days.
+    #[must_use]
+    pub fn days(self) -> usize {
+        usize::try_from(i64::from(self.last) - i64::from(self.first) + 1).unwrap_or(0)
+    }
+
+    fn words(self) -> usize {
+        self.days().div_ceil(64)
+    }
+}
+
+/// The calendars of all ids of one entity, in the order of the ids, which are not kept. Bit 0 of word 0 is the first
+/// day of the range; each id has only the words from its first day to its last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendars {
+    range: Range,
+    blocks: Vec<Block>,
+}
+
+/// Ids of a block: small enough that blocks keep all threads busy, large enough that the block itself costs nothing.
+const BLOCK_IDS: usize = 1 << 13;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Block {
+    spans: Vec<Span>,
+    words: Vec<u64>,
+}
+
+/// Which words of the range an id has. 2^16 words are more than 11,000 years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    first: u16,
+    words: u16,
+}
+
+impl Calendars {
+    /// Reads the calendars of one of [`ENTITIES`] from the files of table [`TABLE`]. Days after the range are not
+    /// looked at; an earlier day, a missing value or an unknown entity means that the table does not hold what it
+    /// promises (`Error::Definition`).
+    pub fn read(files: &[PathBuf], entity: &str, range: Range) -> Result<Self> {
+        if range.words() > usize::from(u16::MAX) {
+            return Err(Error::Definition(format!("{} days are too many for calendars", range.days())));
+        }
+        merge::merge(runs::find(files, entity)?, range)
+    }
+
+    /// The days that were looked at.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        self.range
+    }
+
+    /// The number of ids with a day in the range.
+    #[must_use]
+    pub fn ids(&self) -> usize {
+        self.blocks.iter().map(|block| block.spans.len()).sum()
+    }
+
+    /// The memory held, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of = |block: &Block| block.spans.capacity() * size_of::<Span>() + block.words.capacity() * size_of::<u64>();
+        self.blocks.iter().map(of).sum()
+    }
+
+    fn new(range: Range) -> Self {
+        Self { range, blocks: Vec::new() }
+    }
+
+    /// Adds an id by its words, neither the first nor the last of which is zero, and where they begin.
+    fn push(&mut self, words: &[u64], first: usize) {
+        if self.blocks.last().is_none_or(|block| block.spans.len() == BLOCK_IDS) {
+            if let Some(full) = self.blocks.last_mut() {
+                full.words.shrink_to_fit();
+            }
+            self.blocks.push(Block { spans: Vec::with_capacity(BLOCK_IDS), words: Vec::new() });
+        }
+        let Some(block) = self.blocks.last_mut() else { return };
+        let narrow = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        block.spans.push(Span { first: narrow(first), words: narrow(words.len()) });
+        block.words.extend_from_slice(words);
+    }
+
+    /// Folds all ids into one value: blocks in any order on all threads, so `each` and `join` may only add.
+    fn fold<A: Send>(
+        &self,
+        start: impl Fn() -> A + Send + Sync,
+        each: impl Fn(&mut A, Bits<'_>) + Send + Sync,
+        join: impl Fn(A, A) -> A + Send + Sync,
+    ) -> A {
+        let of_block = |mut sum: A, block: &Block| {
+            let mut rest = block.words.as_slice();
+            for span in &block.spans {
+                let (words, after) = rest.split_at(usize::from(span.words).min(rest.len()));
+                rest = after;
+                each(&mut sum, Bits { first: usize::from(span.first), words });
+            }
+            sum
+        };
+        self.blocks.par_iter().fold(&start, of_block).reduce(&start, join)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Texts as small numbers: apps, users and rooms are counted by them, and compared as texts only to be put in order.
+//! It does not know what a text names.
+
+use std::hash::BuildHasher;
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// The distinct texts of one kind, each with a number in the order of appearance. The texts are held here.
+#[derive(Default)]
+pub(super) struct Names {
+    hasher: DefaultHashBuilder,
+    // With bits of the hash, which spare most comparisons of texts.
+    table: HashTable<(u32, u32)>,
+    texts: String,
+    entries: Vec<Name>,
+}
+
+// Where a text ends, and what it is the name of something in; 0 for what stands alone.
+struct Name {
+    end: usize,
+    within: u32,
+}
+
+impl Names {
+    /// The number of a text, given anew if it is not known. The same text within something else is another name.
+    pub(super) fn number(&mut self, within: u32, text: &str) -> u32 {
+        let hash = self.hasher.hash_one((within, text));
+        let Self { hasher, table, texts, entries } = self;
+        let is_same = |&(known, number): &(u32, u32)| {
+            known == upper(hash) && entries[number as usize].within == within && text_of(texts, entries, number) == text
+        };
+        let rehash = |&(_, number): &(u32, u32)| {
+            hasher.hash_one((entries[number as usize].within, text_of(texts, entries, number)))
+        };
+        match table.entry(hash, is_same, rehash) {
+            Entry::Occupied(entry) => entry.get().1,
+            Entry::Vacant(slot) => {
+                let number = low(entries.len());
+                slot.insert((upper(hash), number));
+                texts.push_str(text);
+                entries.push(Name { end: texts.len(), within });
+                number
+            }
+        }
+    }
+
+    /// The text of a number.
+    pub(super) fn text(&self, number: u32) -> &str {
+        text_of(&self.texts, &self.entries, number)
+    }
+
+    /// What the text is a name in.
+    pub(super) fn within(&self, number: u32) -> u32 {
+        self.entries[number as usize].within
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What they take in memory, about, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts.len() + self.entries.len() * (size_of::<Name>() + 2 * size_of::<(u32, u32)>())
+    }
+
+    /// The numbers in the order of their texts, and the rank of each number in that order. Equal texts within different
+    /// things have different ranks.
+    pub(super) fn ranks(&self) -> Ranks {
+        let texts = (0..low(self.len())).map(|number| self.text(number).as_bytes()).collect::<Vec<_>>();
+        let ranks = ranks(&texts);
+        let mut numbers = vec![0; ranks.len()];
+        for (number, &rank) in (0..).zip(&ranks) {
+            numbers[rank as usize] = number;
+        }
+        Ranks { ranks, numbers }
+    }
+}
+
+/// An order of numbers.
+pub(super) struct Ranks {
+    /// By number.
+    pub(super) ranks: Vec<u32>,
+    /// By rank.
+    pub(super) numbers: Vec<u32>,
+}
+
+/// The rank of each text among all of them, by bytes; equal texts get ranks of their own.
+pub(super) fn ranks(texts: &[&[u8]]) -> Vec<u32> {
+    // Ids of one kind often begin alike ("user-000…"); eight bytes behind that tell most of them apart.
+    let common = texts.split_first().map_or(0, |(first, others)| {
+        others.iter().fold(first.len(), |common, text| {
+            first.iter().zip(*text).take(common).take_while(|(one, other)| one == other).count()
+        })
+    });
+    let mut sorted = (0..).zip(texts).map(|(code, text)| (head(&text[common..]), code)).collect::<Vec<(u64, u32)>>();
+    sorted.sort_unstable_by(|(head, code), (other_head, other_code)| {
+        let text = |code: &u32| texts[*code as usize];
+        head.cmp(other_head).then_with(|| text(code).cmp(text(other_code)))
+    });
+    let mut ranks = vec![0; texts.len()];
+    for (rank, (_, code)) in (0..).zip(sorted) {
+        ranks[code as usize] = rank;
+    }
+    ranks
+}
+
+// The first eight bytes as a number that compares like them.
+fn head(text: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let length = text.len().min(8);
+    bytes[..length].copy_from_slice(&text[..length]);
+    u64::from_be_bytes(bytes)
+}
+
+fn text_of<'a>(texts: &'a str, entries: &[Name], number: u32) -> &'a str {
+    let number = number as usize;
+    let start = if number == 0 { 0 } else { entries[number - 1].end };
+    &texts[start..entries[number].end]
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of the bits are wanted")]
+fn upper(hash: u64) -> u32 {
+    // The table finds its place with the lowest bits and its tag with the highest seven; these are between them.
+    (hash >> 24) as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a day has fewer events than 2^32 between two spills")]
+fn low(count: usize) -> u32 {
+    count as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_text_within_something() {
+        let mut names = Names::default();
+        let all = [(0, "b"), (0, "a"), (1, "b"), (0, ""), (0, "b"), (1, "b")];
+        assert_eq!(all.map(|(within, text)| names.number(within, text)), [0, 1, 2, 3, 0, 2]);
+        assert_eq!((names.len(), names.text(2), names.within(2), names.text(3)), (4, "b", 1, ""));
+        let ranks = names.ranks();
+        assert_eq!(ranks.numbers.iter().map(|&number| names.text(number)).collect::<Vec<_>>(), ["", "a", "b", "b"]);
+        assert!((0..4).all(|number| ranks.numbers[ranks.ranks[number as usize] as usize] == number));
+    }
+
+    #[test]
+    fn many_names_keep_their_numbers() {
+        let mut names = Names::default();
+        for _ in 0..2 {
+            for number in 0..10_000 {
+                assert_eq!(names.number(0, &format!("user-{number}")), number);
+            }
+        }
+    }
+}

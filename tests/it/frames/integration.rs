@@ -1,0 +1,130 @@
+//! The windows of deep integration against a count of each day's last 28 days.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, RecordBatch, StringArray};
+use orgpulse::frames::{Frame, Jobs};
+use orgpulse::period::{WeekStart, format_day};
+use proptest::prelude::*;
+
+use super::{LEVELS, job, write};
+
+/// The facts of a day (eligible, production, store, process, flow, decide), and its systems.
+type Facts = ([bool; 6], BTreeSet<&'static str>);
+type Days = BTreeMap<(i32, String), Facts>;
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let systems = prop::collection::btree_set(prop::sample::select(vec!["a", "b%3B", "c"]), 0..3);
+    (any::<[bool; 6]>(), systems).prop_map(|(mut facts, systems)| {
+        facts[1] = !systems.is_empty();
+        facts[0] |= facts[1];
+        (facts, systems)
+    })
+}
+
+fn days() -> impl Strategy<Value = Days> {
+    let gap = prop_oneof![5 => 1..4_i32, 2 => 26..31_i32, 1 => 31..70_i32];
+    let org = prop::collection::vec((gap, facts()), 1..25);
+    prop::collection::vec(org, 0..5).prop_map(|orgs| {
+        let mut all = Days::new();
+        for (number, days) in orgs.into_iter().enumerate() {
+            let mut day = 100;
+            for (gap, facts) in days {
+                day += gap;
+                all.insert((day, format!("org-{number}")), facts);
+            }
+        }
+        all
+    })
+}
+
+fn table(days: &[(&(i32, String), &Facts)]) -> RecordBatch {
+    let fact = |place: usize| -> ArrayRef {
+        Arc::new(days.iter().map(|(_, facts)| Some(facts.0[place])).collect::<BooleanArray>())
+    };
+    let systems = days.iter().map(|(_, facts)| facts.1.iter().copied().collect::<Vec<_>>().join(";"));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("day", Arc::new(Date32Array::from_iter_values(days.iter().map(|(key, _)| key.0)))),
+        ("org_id", Arc::new(StringArray::from_iter_values(days.iter().map(|(key, _)| &key.1)))),
+        ("is_eligible", fact(0)),
+        ("is_production", fact(1)),
+        ("is_store", fact(2)),
+        ("is_process", fact(3)),
+        ("is_flow", fact(4)),
+        ("is_decide", fact(5)),
+        ("systems", Arc::new(StringArray::from_iter_values(systems))),
+    ];
+    RecordBatch::try_from_iter(columns).expect("a table")
+}
+
+fn windows(days: &Days, cut: usize, as_of: i32) -> Vec<String> {
+    let rows: Vec<_> = days.iter().collect();
+    let (left, right) = rows.split_at(cut.min(rows.len()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let paths: Vec<PathBuf> = ["0.parquet", "1.parquet"].map(|name| folder.path().join(name)).to_vec();
+    paths.iter().zip([right, left]).for_each(|(path, rows)| write(path, &table(rows)));
+    let frame = Frame { first_day: 100, as_of, week_start: WeekStart::Monday, levels: LEVELS };
+    let inputs = BTreeMap::from([("integration_day".to_owned(), paths)]);
+    super::lines(&Jobs::default().run(&job(&[("name", "deep_window")]), &inputs, frame).expect("a result"))
+}
+
+/// Level and counters of an organisation at a day, from the days of its window.
+fn counted(days: &Days, org: &str, day: i32) -> (i32, String) {
+    let window: Vec<&Facts> = days
+        .iter()
+        .filter(|(key, _)| key.1 == org && (day - 27..=day).contains(&key.0))
+        .map(|(_, facts)| facts)
+        .collect();
+    let [eligible, production, store, process, flow, decide] =
+        [0, 1, 2, 3, 4, 5].map(|place| window.iter().filter(|facts| facts.0[place]).count());
+    let systems: BTreeSet<&str> = window.iter().flat_map(|facts| facts.1.iter().copied()).collect();
+    let level = if window.is_empty() {
+        0
+    } else if eligible == 0 {
+        1
+    } else if production < 3 || systems.len() < 2 {
+        2
+    } else if store < 2 || process < 2 || flow < 1 {
+        3
+    } else if decide < 1 {
+        4
+    } else {
+        5
+    };
+    (level, format!("{},{production},{store},{process},{flow},{decide}", systems.len()))
+}
+
+/// The windows by their words: for each organisation from its first day on, the days on which nothing changed.
+fn expected(days: &Days, as_of: i32) -> Vec<String> {
+    let orgs: BTreeSet<&String> = days.keys().filter(|key| key.0 <= as_of).map(|key| &key.1).collect();
+    let mut rows = Vec::new();
+    for org in orgs {
+        let first = days.keys().filter(|key| key.1 == *org).map(|key| key.0).min().expect("a day");
+        let mut runs: Vec<(i32, i32, i32, String)> = Vec::new();
+        for day in first..=as_of {
+            let (level, counters) = counted(days, org, day);
+            match runs.last_mut() {
+                Some(last) if last.2 == level && last.3 == counters => last.1 = day,
+                _ => runs.push((day, day, level, counters)),
+            }
+        }
+        let mut before = String::new();
+        for (from, until, level, counters) in runs {
+            rows.push(format!("{org},{},{},{level},{before},{counters}", format_day(from), format_day(until)));
+            before = level.to_string();
+        }
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn windows_are_what_their_words_say(days in days(), cut in 0..60_usize, length in 0..200_i32) {
+        let as_of = 100 + length;
+        prop_assert_eq!(windows(&days, cut, as_of), expected(&days, as_of));
+    }
+}

@@ -1,0 +1,214 @@
+//! A run over what earlier runs kept gives the bytes of a run that computes everything, whatever came between them: late
+//! events, whole days that were missing, other settings, other dimension files, other report days.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use orgpulse::catalog::Catalog;
+use orgpulse::engine::Engine;
+use orgpulse::error::Result;
+use orgpulse::generate::{self, Plan};
+use orgpulse::ingest::Input;
+use orgpulse::pipeline::{self, RunOrder, RunReport};
+use orgpulse::settings::Settings;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tokio::runtime::Runtime;
+
+use crate::binary::files;
+
+const DAYS: u32 = 75;
+const FIRST_DAY: i32 = 20_480;
+
+/// What may happen between two runs.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Some of the days that are still missing arrive, in any order.
+    Logs(Vec<usize>),
+    /// Another threshold of DAG.
+    MinApps(u32),
+    /// Another set of apps that do not count at all.
+    ExcludeApp(bool),
+    /// Another set of categories that are no deep integration.
+    ExcludeCategory(bool),
+    /// An organisation gets another name and size on a day.
+    RenameOrg(u32),
+    /// The report of an earlier day.
+    AsOf(u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let logs = prop::collection::vec(0..DAYS as usize, 1..20);
+    let step = prop_oneof![
+        3 => logs.clone().prop_map(Step::Logs),
+        1 => (2_u32..5).prop_map(Step::MinApps),
+        1 => any::<bool>().prop_map(Step::ExcludeApp),
+        1 => any::<bool>().prop_map(Step::ExcludeCategory),
+        1 => (0_u32..DAYS).prop_map(Step::RenameOrg),
+        1 => (5_u32..DAYS).prop_map(Step::AsOf),
+    ];
+    (logs, prop::collection::vec(step, 3..6)).prop_map(|(first, mut rest)| {
+        rest.insert(0, Step::Logs(first));
+        rest
+    })
+}
+
+/// A store with its settings, and the logs that are still to come.
+struct World {
+    root: tempfile::TempDir,
+    runtime: Runtime,
+    settings: Settings,
+    missing: Vec<PathBuf>,
+    as_of: Option<i32>,
+}
+
+impl World {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let plan = Plan { orgs: 12, first_day: FIRST_DAY, days: DAYS, days_per_file: 1, ..Plan::sample() };
+        let made = generate::generate(&plan, root.path(), &|_, _| ()).expect("logs");
+        let mut settings = Settings::default();
+        settings.store.path = root.path().join("store");
+        for (name, place) in [
+            ("orgs.csv", &mut settings.dimensions.orgs),
+            ("users.csv", &mut settings.dimensions.users),
+            ("apps.csv", &mut settings.dimensions.apps),
+            ("campaigns.csv", &mut settings.dimensions.campaigns),
+            ("account_lists.csv", &mut settings.dimensions.account_lists),
+        ] {
+            *place = Some(root.path().join(name));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("a runtime");
+        Self { root, runtime, settings, missing: made.files, as_of: None }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Logs(picks) => {
+                let mut inputs = Vec::new();
+                for pick in picks.iter().take(self.missing.len()) {
+                    let path = self.missing.remove(pick % self.missing.len());
+                    inputs.push(Input::Path(path.to_string_lossy().into_owned()));
+                }
+                if !inputs.is_empty() {
+                    self.ingest(&inputs).expect("ingested");
+                }
+            }
+            Step::MinApps(apps) => self.settings.dag.min_apps = *apps,
+            Step::ExcludeApp(is_excluded) => {
+                self.settings.who.exclude_apps = if *is_excluded { vec!["chat".into()] } else { Vec::new() };
+            }
+            Step::ExcludeCategory(is_excluded) => {
+                self.settings.deep.excluded_categories =
+                    if *is_excluded { vec!["business".into()] } else { vec!["communication".into()] };
+            }
+            Step::RenameOrg(day) => {
+                let path = self.root.path().join("orgs.csv");
+                let text = fs::read_to_string(&path).expect("the orgs file");
+                let id = text.lines().nth(1).and_then(|line| line.split(',').next()).expect("an org").to_owned();
+                let since = orgpulse::period::format_day(FIRST_DAY + day.cast_signed());
+                let row = format!("{id},Renamed {day},{},Retail,EU,pro,,{since}\n", 100 * (day + 1));
+                fs::write(&path, text + &row).expect("the orgs file");
+            }
+            Step::AsOf(day) => self.as_of = Some(FIRST_DAY + day.cast_signed()),
+        }
+    }
+
+    fn ingest(&self, inputs: &[Input]) -> Result<()> {
+        let now = DateTime::from_timestamp(4_102_444_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        self.runtime.block_on(async {
+            let engine = Engine::start(&self.settings.engine).await?;
+            pipeline::ingest(&self.settings, &engine, inputs, now, &|_, _| ()).await.map(drop)
+        })
+    }
+
+    fn run(&self, reports: &str, recompute: bool) -> (RunReport, BTreeMap<String, String>) {
+        let mut settings = self.settings.clone();
+        settings.reports.path = self.root.path().join(reports);
+        let order = RunOrder { as_of: self.as_of, recompute, ..RunOrder::default() };
+        let report = self.runtime.block_on(async {
+            let engine = Engine::start(&settings.engine).await?;
+            pipeline::run(&settings, &engine, &Catalog::read(None)?, &order).await
+        });
+        let report = report.expect("a report");
+        let content = files(Path::new(&report.folder));
+        (report, content)
+    }
+}
+
+fn computed(report: &RunReport) -> Vec<String> {
+    let stale = report.queries.iter().filter(|query| query.pieces.iter().any(|piece| !piece.stale.is_empty()));
+    stale.map(|query| query.name.clone()).collect()
+}
+
+#[test]
+fn what_is_kept_never_changes_a_byte() {
+    let config = Config { cases: 2, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&steps(), |steps| {
+            let mut world = World::new();
+            for step in &steps {
+                world.take(step);
+                let (_, kept) = world.run("kept", false);
+                let (report, fresh) = world.run("fresh", true);
+                if report.observed.is_some() {
+                    prop_assert_eq!(computed(&report).len(), report.queries.len(), "recompute trusts nothing");
+                }
+                for (name, content) in &fresh {
+                    prop_assert_eq!(content, &kept[name], "{} after {:?}", name, step);
+                }
+                prop_assert_eq!(fresh.len(), kept.len());
+            }
+            let (again, _) = world.run("kept", false);
+            prop_assert_eq!(computed(&again), Vec::<String>::new(), "nothing changed");
+            Ok(())
+        })
+        .expect("kept results are right");
+}
+
+#[test]
+fn only_what_depends_on_a_change_is_computed() {
+    let mut world = World::new();
+    let all: Vec<Input> =
+        world.missing.drain(..).map(|path| Input::Path(path.to_string_lossy().into_owned())).collect();
+    let (last, earlier) = all.split_last().expect("logs");
+    world.ingest(earlier).expect("ingested");
+    world.run("reports", false);
+
+    // One more day: of what is kept by month, only the last month is computed.
+    world.ingest(std::slice::from_ref(last)).expect("ingested");
+    let (report, _) = world.run("reports", false);
+    let org_day = report.queries.iter().find(|query| query.name == "org_day").expect("a state");
+    let stale: Vec<bool> = org_day.pieces.iter().map(|piece| !piece.stale.is_empty()).collect();
+    assert_eq!(stale.iter().filter(|stale| **stale).count(), 1, "{:?}", org_day.pieces);
+    assert_eq!(stale.last(), Some(&true));
+
+    // A threshold of DAG is not one of deep integration.
+    world.settings.dag.min_users = 2;
+    let (report, _) = world.run("reports", false);
+    let computed = computed(&report);
+    assert!(computed.contains(&"dag_retention".to_owned()), "{computed:?}");
+    for name in ["deep_window", "deep_integration_levels", "deep_integration_orgs", "data_quality"] {
+        assert!(!computed.contains(&name.to_owned()), "{name} does not depend on [dag]: {computed:?}");
+    }
+}
+
+#[test]
+fn a_kept_file_that_is_gone_or_cut_is_computed_again() {
+    let mut world = World::new();
+    world.take(&Step::Logs(vec![0; 20]));
+    let (_, expected) = world.run("reports", false);
+    let kept = world.root.path().join("store/_kept/dag_orgs");
+    let file = fs::read_dir(&kept).expect("kept results").map(|entry| entry.expect("an entry").path());
+    let file = file.filter(|path| path.extension().is_some_and(|end| end == "parquet")).max().expect("a file");
+    fs::write(&file, "torn").expect("a torn file");
+    let (report, found) = world.run("reports", false);
+    assert_eq!(found, expected);
+    let reasons: Vec<&String> = report.queries.iter().flat_map(|q| &q.pieces).flat_map(|p| &p.stale).collect();
+    assert_eq!(reasons, ["its file is gone"]);
+
+    fs::write(kept.join("index.json"), "[{").expect("a torn index");
+    assert_eq!(world.run("reports", false).1, expected);
+}
