@@ -61,7 +61,13 @@ impl Run {
 
 fn describe_plan(plan: &Plan, explain: bool) -> String {
     let line = |query: &QueryReport| {
-        let kind = if plan.reports.contains(&query.name) { "report" } else { "state" };
+        let kind = if plan.reports.contains(&query.name) {
+            "report"
+        } else if plan.checks.contains(&query.name) {
+            "check"
+        } else {
+            "state"
+        };
         vec![kind.to_owned(), query.name.clone(), work(query)]
     };
     let mut lines = vec![observed(plan.observed.as_ref())];

@@ -488,42 +488,6 @@ fn a_select_works_inside_an_async_caller() {
 }
 
 #[test]
-fn columns_taken_whole_are_judged_like_rows() {
-    let long = "x".repeat(257);
-    let texts = ["", "a", "b", "\u{e9}", "\u{a0}", "a\u{85}", "tab\t", &long].map(Some);
-    let instants = [0, 1_772_323_200_000_000, 1_772_409_600_000_000, i64::MAX, 4_102_444_800_000_000].map(Some);
-    let durations = [0, 1, 86_400_000, 86_400_001, -1].map(Some);
-    // Primes, so that all kinds of rows meet.
-    let pick = |row: usize, step: usize, from: &[Option<&'static str>]| from[row * step / 7 % from.len()];
-    let texts: Vec<Option<&'static str>> =
-        texts.map(|text| text.map(|text| &*text.to_owned().leak())).into_iter().chain([None]).collect();
-    let rows = 3_000;
-    let text =
-        |step: usize| -> ArrayRef { Arc::new((0..rows).map(|row| pick(row, step, &texts)).collect::<StringArray>()) };
-    let with_none = |values: [Option<i64>; 5]| values.into_iter().chain([None]).collect::<Vec<_>>();
-    let (instants, durations) = (with_none(instants), with_none(durations));
-    let ts = (0..rows).map(|row| instants[row * 11 / 5 % 6]).collect::<TimestampMicrosecondArray>();
-    let ms = (0..rows).map(|row| durations[row * 13 / 3 % 6]).collect::<arrow::array::Int64Array>();
-    let columns: [(&str, ArrayRef); 8] = [
-        ("event_id", text(3)),
-        ("ts", Arc::new(ts.with_timezone("UTC"))),
-        ("user_id", text(5)),
-        ("org_id", text(2)),
-        ("app_id", text(11)),
-        ("action", text(13)),
-        ("concurrent_id", text(17)),
-        ("duration_ms", Arc::new(ms)),
-    ];
-    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
-    let read = |settings| Ingest { settings, ..PLAIN }.read("l.parquet", &parquet_file(&batch, 700)).expect("read");
-    let whole = read(PLAIN.settings);
-    // A file whose rows may have an extra is read row by row.
-    let rowwise = read("[ingest]\nmax_rejected = 1\n[[ingest.source]]\nmatch = \"*\"\nkeep = [\"absent\"]\n");
-    assert!(whole.files[0].1 > 0 && whole.files[0].2 > 0, "{:?}", whole.files);
-    assert_eq!((whole.files, whole.days, whole.rejects), (rowwise.files, rowwise.days, rowwise.rejects));
-}
-
-#[test]
 fn a_file_is_read_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let line = b"{\"ts\":\"2026-03-01T00:00:00Z\",\"app_id\":\"a\"}\n";

@@ -276,3 +276,123 @@ fn mark_bad_ids(ids: &StringArray, is_bad: &mut [bool]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use crate::period::parse_day;
+    use crate::settings::TimestampForm;
+    use crate::store::decode;
+
+    use super::super::keep::Keep;
+    use super::super::record::Rules;
+    use super::super::table::Table;
+    use super::*;
+
+    const ROWS: usize = 3_000;
+
+    fn rules() -> Rules {
+        Rules {
+            zone: "Asia/Shanghai".parse().expect("a zone"),
+            now: DateTime::parse_from_rfc3339("2026-03-01T12:00:00Z").expect("an instant").to_utc(),
+            earliest_day: parse_day("2000-01-01").expect("a day"),
+            ts: TimestampForm::Us,
+            max_record_bytes: 1 << 20,
+        }
+    }
+
+    // Good and bad values of all kinds meet, because they change at different paces.
+    fn pick<T: Clone>(values: &[T], pace: usize) -> Vec<T> {
+        (0..ROWS).map(|row| values[row * pace / 7 % values.len()].clone()).collect()
+    }
+
+    fn batch(ts: ArrayRef) -> RecordBatch {
+        let long = "x".repeat(MAX_ID_BYTES + 1);
+        let ids = ["", "a", "b", "c", "\u{e9}", "\u{a0}", "a\u{85}", "\t", &long].map(Some).into_iter().chain([None]);
+        let ids = ids.collect::<Vec<_>>();
+        let text = |pace| Arc::new(StringArray::from(pick(&ids, pace))) as ArrayRef;
+        let ms = [Some(0), Some(1), None, Some(MAX_DURATION_MS), Some(MAX_DURATION_MS + 1), Some(-1)];
+        RecordBatch::try_from_iter([
+            ("event_id", text(3)),
+            ("ts", ts),
+            ("user_id", text(5)),
+            ("org_id", text(2)),
+            ("app_id", text(11)),
+            ("action", text(13)),
+            ("concurrent_id", text(17)),
+            ("duration_ms", Arc::new(Int64Array::from(pick(&ms, 19)))),
+        ])
+        .expect("a batch")
+    }
+
+    // Coded with its nulls.
+    fn coded(batch: &RecordBatch) -> RecordBatch {
+        let wanted = wanted_schema(&batch.schema());
+        let columns =
+            wanted.fields().iter().zip(batch.columns()).map(|(field, column)| cast(column, field.data_type()));
+        let columns = columns.collect::<std::result::Result<_, _>>().expect("coded");
+        RecordBatch::try_new(wanted, columns).expect("a batch")
+    }
+
+    fn check(batch: &RecordBatch) {
+        let (rules, table) = (rules(), Table::new(batch, &Keep::default()).expect("a table"));
+        let judge = Judge::new(&rules);
+        let outcomes = (0..ROWS).map(|row| judge.event(&table.values(row))).collect::<Vec<_>>();
+        let mut columns = Columns::default();
+        let mut good = 0;
+        // The second part finds the texts known.
+        for part in [0..2_000, 2_000..ROWS] {
+            let rows = coded(batch).slice(part.start, part.len());
+            let whole =
+                columns.judge(&rows, &judge, rules.max_record_bytes, 7).expect("judged").expect("plain columns");
+            let bad = (0..).zip(&outcomes[part.clone()]).filter(|(_, outcome)| outcome.is_err()).map(|(row, _)| row);
+            assert_eq!(whole.suspects, bad.collect::<Vec<u32>>());
+            let events = decode(&whole.batch).expect("texts");
+            let text = |name: &str, row: usize| events[name].as_string::<i32>().value(row).to_owned();
+            let (instants, durations) = (number_column(&events, "ts"), number_column(&events, "duration_ms"));
+            for (row, event) in outcomes[part].iter().flatten().enumerate() {
+                let texts =
+                    ["event_id", "user_id", "org_id", "app_id", "action", "concurrent_id"].map(|name| text(name, row));
+                let expected =
+                    [event.event_id, event.user_id, event.org_id, event.app_id, event.action, event.concurrent_id];
+                assert_eq!(texts, expected);
+                assert_eq!((instants.value(row), durations.value(row)), (event.ts_us, event.duration_ms));
+                assert_eq!(whole.days[row], event.day);
+                good += 1;
+            }
+            assert!(number_column(&events, "file").values().iter().all(|file| *file == 7));
+            assert_eq!(events["extra"].null_count(), events.num_rows());
+            assert_eq!(whole.days.len(), events.num_rows());
+        }
+        assert!(good > 50 && good < ROWS - 50, "{good}");
+    }
+
+    fn number_column(batch: &RecordBatch, name: &str) -> Int64Array {
+        cast(&batch[name], &DataType::Int64).expect("numbers").as_primitive::<Int64Type>().clone()
+    }
+
+    #[test]
+    fn columns_are_judged_like_rows() {
+        let us = [0, 1_772_323_200_000_000, i64::MAX, 1_772_380_800_000_000, 4_102_444_800_000_000, -1].map(Some);
+        let us = us.into_iter().chain([None, Some(1_772_366_400_000_001)]).collect::<Vec<_>>();
+        check(&batch(Arc::new(TimestampMicrosecondArray::from(pick(&us, 23)).with_timezone("UTC"))));
+        check(&batch(Arc::new(Int64Array::from(pick(&us, 23)))));
+        let seconds = pick(&us, 23).into_iter().map(|us| us.map(|us| us / 1_000_000)).collect::<Vec<_>>();
+        check(&batch(Arc::new(arrow::array::TimestampSecondArray::from(seconds).with_timezone("+08:00"))));
+    }
+
+    #[test]
+    fn other_columns_go_the_long_way() {
+        let judge = Judge::new(&rules());
+        let good = batch(Arc::new(Int64Array::from(vec![0; ROWS])));
+        let is_whole = |batch: &RecordBatch, max_record_bytes| {
+            Columns::default().judge(batch, &judge, max_record_bytes, 0).expect("judged").is_some()
+        };
+        assert!(is_whole(&coded(&good), 1 << 20));
+        assert!(!is_whole(&coded(&good), 300), "a row may be too long");
+        assert!(!is_whole(&good, 1 << 20), "ids are not coded");
+        assert!(!is_whole(&coded(&batch(Arc::new(StringArray::from(vec!["0"; ROWS])))), 1 << 20), "ts is text");
+        assert!(!is_whole(&coded(&good.project(&[0, 2, 3, 4, 5, 6, 7]).expect("columns")), 1 << 20), "no ts");
+    }
+}

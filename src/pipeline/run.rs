@@ -107,6 +107,8 @@ pub struct Plan {
     pub queries: Vec<QueryReport>,
     /// Those of them that become reports.
     pub reports: Vec<String>,
+    /// Those of them that must give no row.
+    pub checks: Vec<String>,
     /// The folder that the reports go to.
     pub folder: PathBuf,
 }
@@ -120,6 +122,7 @@ pub async fn plan(settings: &Settings, engine: &Engine, catalog: &Catalog, order
         observed: ground.range.map(|(first, last)| (format_day(first), format_day(last))),
         queries: forecast.into_iter().map(|(name, pieces)| QueryReport { name, pieces }).collect(),
         reports: wanted.into_iter().map(str::to_owned).collect(),
+        checks: queries.iter().filter(|query| query.group == Group::Check).map(|query| query.name.clone()).collect(),
         folder: settings.reports.path.join(report_day(order, ground.range)),
     })
 }

@@ -58,6 +58,7 @@ impl Ranking {
         for column in columns {
             // Batches of one row group share their list.
             let list = known.iter().rposition(|known| is_same(known, &column.texts)).unwrap_or_else(|| {
+                codes.table.reserve(column.texts.len(), |&(hash, _)| hash);
                 known.push(&column.texts);
                 lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
                 lists.len() - 1

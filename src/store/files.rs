@@ -8,15 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 use super::codes::coded_type;
+use super::groups::{GroupWriter, properties};
 use super::stats::delta_stats;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
@@ -76,20 +72,6 @@ impl TableFiles {
         days
     }
 }
-
-// Rows of a row group. Scans are split between threads at row groups, so a day of a million events still feeds
-// several threads; a writer holds one encoded row group, so this also bounds what it takes.
-const ROW_GROUP_ROWS: usize = 256 * 1024;
-// Text of one row group that is longer than this ends the row group early: kept fields may be long.
-const ROW_GROUP_BYTES: usize = 64 << 20;
-// Rows of a page: a reader skips pages, but each costs the compressor a fresh start.
-const PAGE_ROWS: usize = 64 * 1024;
-// Level 1 is within a few percent of level 3 on sorted, dictionary-encoded columns and costs half the time.
-const ZSTD_LEVEL: i32 = 1;
-// Columns of `events` whose values hardly ever repeat. A dictionary of them would be built in vain, and nobody looks for
-// a range of such texts.
-const DISTINCT_TEXTS: [&str; 2] = ["event_id", "extra"];
-const SPREAD_NUMBERS: [&str; 2] = ["ts", "duration_ms"];
 
 /// Writes sorted batches as one Parquet file under `root` (in `day=YYYY-MM-DD/` if `day` is given) and syncs it.
 /// No batch, or only empty ones: `None`, and no file. Holds at most one row group; a file that could not be finished
@@ -202,7 +184,7 @@ fn names(schema: &Schema) -> Vec<String> {
 struct OpenFile {
     path: PathBuf,
     name: String,
-    writer: Option<ArrowWriter<File>>,
+    writer: Option<GroupWriter>,
     finished: bool,
 }
 
@@ -215,7 +197,7 @@ impl OpenFile {
         create_folder(path.parent().unwrap_or(root))?;
         let file = File::create_new(&path).map_err(|error| Error::path("create", &path, error))?;
         let mut open = Self { path, name, writer: None, finished: false };
-        let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties));
+        let writer = GroupWriter::new(file, schema, properties);
         open.writer = Some(writer.map_err(|error| write_error(&open.path, error))?);
         Ok(open)
     }
@@ -227,11 +209,9 @@ impl OpenFile {
     }
 
     fn finish(mut self, day: Option<Day>, schema: &SchemaRef) -> Result<Written> {
-        let Some(mut writer) = self.writer.take() else { return Err(closed(&self.path)) };
-        let metadata: ParquetMetaData = writer.finish().map_err(|error| write_error(&self.path, error))?;
-        let failed = |error| Error::path("write", &self.path, error);
-        let file = writer.inner().try_clone().map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
+        let Some(writer) = self.writer.take() else { return Err(closed(&self.path)) };
+        let (metadata, file) = writer.finish().map_err(|error| write_error(&self.path, error))?;
+        let bytes = file.metadata().map_err(|error| Error::path("write", &self.path, error))?.len();
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
         let path = self.path.clone();
         self.finished = true;
@@ -252,42 +232,6 @@ impl Drop for OpenFile {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-fn properties(schema: &SchemaRef, sort_key: &[&str]) -> Result<WriterProperties> {
-    let sorting = sort_key
-        .iter()
-        .map(|name| {
-            let column = schema.index_of(name).ok().and_then(|index| i32::try_from(index).ok());
-            let column_idx =
-                column.ok_or_else(|| Error::Internal(format!("sort key {name} is no column of the file")))?;
-            Ok(SortingColumn { column_idx, descending: false, nulls_first: false })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| Error::Internal(error.to_string()))?;
-    let mut builder = WriterProperties::builder()
-        .set_sorting_columns((!sorting.is_empty()).then_some(sorting))
-        .set_compression(Compression::ZSTD(level))
-        .set_dictionary_enabled(true)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_created_by(concat!("orgpulse ", env!("CARGO_PKG_VERSION")).to_owned());
-    for name in DISTINCT_TEXTS {
-        let column = ColumnPath::from(name);
-        builder = builder
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column.clone(), Encoding::PLAIN)
-            .set_column_statistics_enabled(column, EnabledStatistics::None);
-    }
-    for name in SPREAD_NUMBERS {
-        let column = ColumnPath::from(name);
-        builder = builder
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-    }
-    Ok(builder.build())
 }
 
 fn closed(path: &Path) -> Error {

@@ -4,11 +4,13 @@
 mod codes;
 mod commit;
 mod files;
+mod groups;
 mod layout;
 mod log;
 mod snapshot;
 mod staging;
 mod stats;
+mod texts;
 
 pub use codes::{CODED_COLUMNS, Coder, code, coded_schema, coded_type, decode};
 pub use commit::{BatchFiles, RollupFiles, Stale};

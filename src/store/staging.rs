@@ -11,9 +11,8 @@ use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::ipc::writer::StreamWriter;
 use tempfile::TempPath;
 
 use super::codes::{code, coded_schema, compact};
@@ -86,7 +85,7 @@ struct Segment {
 }
 
 impl Staging {
-    /// A staging area that spills to one file in `folder` (Arrow IPC, LZ4) when it holds more than `memory` bytes.
+    /// A staging area that spills to one file in `folder` (Arrow IPC) when it holds more than `memory` bytes.
     #[must_use]
     pub fn new(folder: &Path, memory: u64) -> Self {
         Self { folder: folder.to_owned(), memory, held: 0, days: BTreeMap::new(), spill: None }
@@ -233,8 +232,8 @@ impl<W: Write> Write for Counted<W> {
 
 fn write_stream(out: impl Write, batches: impl Iterator<Item = Result<RecordBatch>>, path: &Path) -> Result<()> {
     let broken = |error| spill_error("write", path, error);
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(broken)?;
-    let mut writer = StreamWriter::try_new_with_options(out, &held_schema(), options).map_err(broken)?;
+    // Coded events are small, and compressing them would cost more than the disk does.
+    let mut writer = StreamWriter::try_new(out, &held_schema()).map_err(broken)?;
     for batch in batches {
         writer.write(&batch?).map_err(broken)?;
     }

@@ -84,14 +84,14 @@ proptest! {
     #[test]
     fn retention_is_what_its_words_say(case in cases()) {
         for entity in ["user", "org", "dag"] {
-            let rows = rows_of(&retention_of(entity), case.batches(), case.frame());
+            let rows = rows_of(&retention_of(entity), &case.batches(), case.frame());
             prop_assert_eq!(rows, model::retention(&case.histories(entity), case.asked()));
         }
     }
 
     #[test]
     fn growth_is_what_its_words_say(case in cases()) {
-        let rows = rows_of(&growth(), case.batches(), case.frame());
+        let rows = rows_of(&growth(), &case.batches(), case.frame());
         let entities = ["dag", "org", "user"].into_iter();
         let expected = entities.flat_map(|entity| model::growth(entity, &case.histories(entity), case.asked()));
         prop_assert_eq!(rows, expected.collect::<Vec<_>>());
@@ -99,7 +99,7 @@ proptest! {
 
     #[test]
     fn trailing_activity_is_what_its_words_say(case in cases()) {
-        let rows = rows_of(&job(&[("name", "trailing_activity")]), case.batches(), case.frame());
+        let rows = rows_of(&job(&[("name", "trailing_activity")]), &case.batches(), case.frame());
         let entities = ["dag", "org", "user"].into_iter();
         let expected = entities.flat_map(|entity| model::trailing_activity(entity, &case.histories(entity), case.asked()));
         prop_assert_eq!(rows, expected.collect::<Vec<_>>());
@@ -107,7 +107,7 @@ proptest! {
 
     #[test]
     fn stickiness_is_what_its_words_say(case in cases()) {
-        let rows = rows_of(&job(&[("name", "stickiness")]), case.batches(), case.frame());
+        let rows = rows_of(&job(&[("name", "stickiness")]), &case.batches(), case.frame());
         let entities = ["dag", "org", "user"].into_iter();
         let expected = entities.flat_map(|entity| model::stickiness(entity, &case.histories(entity), case.asked()));
         prop_assert_eq!(rows, expected.collect::<Vec<_>>());
@@ -116,7 +116,7 @@ proptest! {
     #[test]
     fn growth_adds_up(case in cases()) {
         let mut before = (String::new(), 0_i64);
-        for row in rows_of(&growth(), case.batches(), case.frame()) {
+        for row in rows_of(&growth(), &case.batches(), case.frame()) {
             let cells: Vec<&str> = row.split(',').collect();
             let series = cells[..2].join(",");
             let counts: Vec<i64> = cells[3..8].iter().map(|cell| cell.parse().expect("a count")).collect();
@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn retention_rates_are_shares(case in cases()) {
-        for row in rows_of(&retention_of("user"), case.batches(), case.frame()) {
+        for row in rows_of(&retention_of("user"), &case.batches(), case.frame()) {
             let cells: Vec<&str> = row.split(',').collect();
             if cells[9] == "false" {
                 prop_assert!(cells[4..9].iter().all(|cell| cell.is_empty()), "{}", row);

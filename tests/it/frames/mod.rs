@@ -68,11 +68,11 @@ fn write(path: &Path, batch: &RecordBatch) {
 }
 
 /// The rows of a job as lines of CSV; the batch must have the schema that was told before.
-fn rows_of(job: &BTreeMap<String, String>, batches: Vec<RecordBatch>, frame: Frame) -> Vec<String> {
+fn rows_of(job: &BTreeMap<String, String>, batches: &[RecordBatch], frame: Frame) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let paths = (0..batches.len()).map(|number| folder.path().join(format!("{number}.parquet")));
     let paths: Vec<_> = paths.collect();
-    paths.iter().zip(&batches).for_each(|(path, batch)| write(path, batch));
+    paths.iter().zip(batches).for_each(|(path, batch)| write(path, batch));
     let inputs = BTreeMap::from([("activity_calendar".to_owned(), paths)]);
     let batch = Jobs::default().run(job, &inputs, frame).expect("a result");
     assert_eq!(batch.schema(), schema(job).expect("a schema"));

@@ -18,7 +18,7 @@ fn visits(entity: &'static str, lines: &[&str]) -> Vec<Visit> {
 
 /// The rows of user retention of one grain: `cohort,period,size,on,on_or_after,on_or_before,rates,complete,mature_on`.
 fn check_retention(lines: &[&str], frame: Frame, grain: &str, expected: &[&str]) {
-    let all = rows_of(&retention_of("user"), vec![table(&visits("user", lines))], frame);
+    let all = rows_of(&retention_of("user"), &[table(&visits("user", lines))], frame);
     let shown: Vec<&str> = all.iter().filter_map(|row| row.strip_prefix(grain)?.strip_prefix(',')).collect();
     assert_eq!(shown, expected);
 }
@@ -26,7 +26,7 @@ fn check_retention(lines: &[&str], frame: Frame, grain: &str, expected: &[&str])
 /// The rows of growth accounting of users and one grain whose period starts are named:
 /// `period_start,active,new,retained,resurrected,churned,quick_ratio,is_complete`.
 fn check_growth(lines: &[&str], frame: Frame, grain: &str, expected: &[&str]) {
-    let all = rows_of(&growth(), vec![table(&visits("user", lines))], frame);
+    let all = rows_of(&growth(), &[table(&visits("user", lines))], frame);
     let prefix = format!("user,{grain},");
     let asked = |row: &&str| expected.iter().any(|line| line.get(..10) == row.get(..10));
     let shown: Vec<&str> = all.iter().filter_map(|row| row.strip_prefix(&prefix)).filter(asked).collect();
@@ -181,7 +181,7 @@ fn new_means_first_ever_and_no_period_is_rewritten_by_a_later_one() {
         &["2026-01-19,1,1,0,0,0,,true", "2026-01-20,2,0,1,1,0,,true"],
     );
     // Later days complete periods, but what a complete period said stays as it was.
-    let of = |as_of| rows_of(&growth(), vec![table(&visits("user", &lines))], frame("2026-01-05", as_of));
+    let of = |as_of| rows_of(&growth(), &[table(&visits("user", &lines))], frame("2026-01-05", as_of));
     let (earlier, later) = (of("2026-01-25"), of("2026-01-26"));
     assert!(earlier.iter().filter(|row| row.ends_with(",true")).all(|row| later.contains(row)));
 }
@@ -250,14 +250,14 @@ fn gaps_of_27_28_and_29_days_in_the_trailing_window() {
 fn nothing_in_gives_headers_only() {
     for job in [growth(), retention_of("user"), retention_of("org"), retention_of("dag")] {
         let later = visits("user", &["a: 2026-01-05"]);
-        assert!(rows_of(&job, vec![table(&later)], frame("2026-01-05", "2026-01-04")).is_empty());
+        assert!(rows_of(&job, &[table(&later)], frame("2026-01-05", "2026-01-04")).is_empty());
     }
-    assert!(rows_of(&retention_of("dag"), vec![], frame("2026-01-05", "2026-01-09")).is_empty());
+    assert!(rows_of(&retention_of("dag"), &[], frame("2026-01-05", "2026-01-09")).is_empty());
 }
 
 #[test]
 fn all_entities_have_every_period_also_without_any_activity() {
-    let rows = rows_of(&growth(), vec![], frame("2026-01-05", "2026-01-06"));
+    let rows = rows_of(&growth(), &[], frame("2026-01-05", "2026-01-06"));
     let expected: Vec<String> = ["dag", "org", "user"]
         .iter()
         .flat_map(|entity| {
@@ -280,16 +280,16 @@ fn entities_are_counted_apart() {
     all.extend(visits("org", &["x: 2026-01-06"]));
     let frame = frame("2026-01-05", "2026-01-06");
     let day = |rows: Vec<String>| rows.into_iter().filter(|row| row.starts_with("day,")).count();
-    assert_eq!(day(rows_of(&retention_of("user"), vec![table(&all)], frame)), 2);
-    assert_eq!(day(rows_of(&retention_of("org"), vec![table(&all)], frame)), 1);
-    assert_eq!(day(rows_of(&retention_of("dag"), vec![table(&all)], frame)), 0);
+    assert_eq!(day(rows_of(&retention_of("user"), &[table(&all)], frame)), 2);
+    assert_eq!(day(rows_of(&retention_of("org"), &[table(&all)], frame)), 1);
+    assert_eq!(day(rows_of(&retention_of("dag"), &[table(&all)], frame)), 0);
 }
 
 #[test]
 fn periods_end_at_their_limits() {
     let rows = rows_of(
         &retention_of("user"),
-        vec![table(&visits("user", &["a: 2024-01-01 2025-12-31"]))],
+        &[table(&visits("user", &["a: 2024-01-01 2025-12-31"]))],
         frame("2024-01-01", "2025-12-31"),
     );
     let last = |grain: &str| rows.iter().rfind(|row| row.starts_with(grain)).expect("a row").clone();

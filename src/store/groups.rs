@@ -1,0 +1,327 @@
+//! Row groups: batches become the column chunks of a Parquet file. Columns of ids are encoded here from their codes, the
+//! others by the `parquet` crate. It does not know where files go, or what makes them part of a table.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::column::page::Page;
+use parquet::errors::Result;
+use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+
+use super::codes::CODED_COLUMNS;
+use super::texts::TextColumn;
+use crate::error::Error;
+
+// Rows of a row group. Scans are split between threads at row groups, so a day of a million events still feeds
+// several threads; a writer holds one encoded row group, so this also bounds what it takes.
+const ROW_GROUP_ROWS: usize = 256 * 1024;
+// Text of one row group that is longer than this ends the row group early: kept fields may be long.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+// Rows of a page: a reader skips pages, but each costs the compressor a fresh start.
+const PAGE_ROWS: usize = 64 * 1024;
+// Level 1 is within a few percent of level 3 on sorted, dictionary-encoded columns and costs half the time.
+const ZSTD_LEVEL: i32 = 1;
+// Columns of `events` whose values hardly ever repeat. A dictionary of them would be built in vain, and nobody looks for
+// a range of such texts.
+const DISTINCT_TEXTS: [&str; 2] = ["event_id", "extra"];
+const SPREAD_NUMBERS: [&str; 2] = ["ts", "duration_ms"];
+
+// Rows that are added before a row group is measured again.
+const STEP_ROWS: usize = 8 * 1024;
+
+/// A file that takes batches.
+pub(super) struct GroupWriter {
+    file: SerializedFileWriter<File>,
+    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    descriptions: SchemaDescriptor,
+    group: Option<Group>,
+}
+
+struct Group {
+    columns: Vec<GroupColumn>,
+    rows: usize,
+}
+
+// A column of the table; in the file a nested one is several.
+enum GroupColumn {
+    Texts(Box<TextColumn>),
+    Any(Vec<ArrowColumnWriter>),
+}
+
+impl GroupWriter {
+    /// Begins a file.
+    pub(super) fn new(file: File, schema: &SchemaRef, mut properties: WriterProperties) -> Result<Self> {
+        let descriptions = ArrowSchemaConverter::new().convert(schema)?;
+        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+        let file = SerializedFileWriter::new(file, descriptions.root_schema_ptr(), Arc::new(properties))?;
+        let factory = ArrowRowGroupWriterFactory::new(&file, SchemaRef::clone(schema));
+        Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, group: None })
+    }
+
+    /// Adds rows; ids are plain or coded.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let group = match &mut self.group {
+                Some(group) => group,
+                empty => {
+                    let writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?;
+                    empty.insert(Group::new(&self.schema, &self.descriptions, writers))
+                }
+            };
+            let rows = (batch.num_rows() - start).min(ROW_GROUP_ROWS - group.rows).min(STEP_ROWS);
+            for ((column, field), array) in group.columns.iter_mut().zip(self.schema.fields()).zip(batch.columns()) {
+                let array: ArrayRef = array.slice(start, rows);
+                match column {
+                    GroupColumn::Texts(texts) => texts.push(&array)?,
+                    GroupColumn::Any(writers) => {
+                        for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
+                            writer.write(&leaf)?;
+                        }
+                    }
+                }
+            }
+            start += rows;
+            group.rows += rows;
+            if group.rows >= ROW_GROUP_ROWS || group.bytes() >= ROW_GROUP_BYTES {
+                self.end_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the file and gives back its footer and itself.
+    pub(super) fn finish(mut self) -> Result<(ParquetMetaData, File)> {
+        self.end_group()?;
+        let footer = self.file.finish()?;
+        Ok((footer, self.file.inner().try_clone()?))
+    }
+
+    fn end_group(&mut self) -> Result<()> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let descriptions = &self.descriptions;
+        let roots =
+            (0..descriptions.num_columns()).map(|leaf| descriptions.get_column_root_idx(leaf)).collect::<Vec<_>>();
+        let mut writer = self.file.next_row_group()?;
+        for (place, column) in group.columns.into_iter().enumerate() {
+            match column {
+                GroupColumn::Any(writers) => {
+                    for column in writers {
+                        column.close()?.append_to_row_group(&mut writer)?;
+                    }
+                }
+                GroupColumn::Texts(texts) => {
+                    let description = descriptions.column(roots.partition_point(|root| *root < place));
+                    let chunk = texts.finish(description, PAGE_ROWS, ZSTD_LEVEL)?;
+                    // A page is a way to name bytes that can be read at any place.
+                    let (buf, encoding) = (chunk.bytes.into(), Encoding::PLAIN);
+                    let bytes = Page::DictionaryPage { buf, num_values: 0, encoding, is_sorted: false };
+                    writer.append_column(bytes.buffer(), chunk.close)?;
+                }
+            }
+        }
+        writer.close()?;
+        Ok(())
+    }
+}
+
+impl Group {
+    fn new(schema: &SchemaRef, descriptions: &SchemaDescriptor, writers: Vec<ArrowColumnWriter>) -> Self {
+        let mut columns = schema.fields().iter().map(|_| GroupColumn::Any(Vec::new())).collect::<Vec<_>>();
+        for (leaf, writer) in writers.into_iter().enumerate() {
+            let place = descriptions.get_column_root_idx(leaf);
+            let field = schema.field(place);
+            let is_id = field.data_type() == &DataType::Utf8 && !field.is_nullable();
+            match &mut columns[place] {
+                column if is_id && CODED_COLUMNS.contains(&field.name().as_str()) => {
+                    *column = GroupColumn::Texts(Box::default());
+                }
+                GroupColumn::Any(writers) => writers.push(writer),
+                GroupColumn::Texts(_) => {}
+            }
+        }
+        Self { columns, rows: 0 }
+    }
+
+    fn bytes(&self) -> usize {
+        let bytes = self.columns.iter().map(|column| match column {
+            GroupColumn::Texts(texts) => texts.held_bytes(),
+            GroupColumn::Any(writers) => writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
+        });
+        bytes.sum()
+    }
+}
+
+/// How files of a table are written.
+pub(super) fn properties(schema: &SchemaRef, sort_key: &[&str]) -> crate::error::Result<WriterProperties> {
+    let sorting = sort_key
+        .iter()
+        .map(|name| {
+            let column = schema.index_of(name).ok().and_then(|index| i32::try_from(index).ok());
+            let column_idx =
+                column.ok_or_else(|| Error::Internal(format!("sort key {name} is no column of the file")))?;
+            Ok(SortingColumn { column_idx, descending: false, nulls_first: false })
+        })
+        .collect::<crate::error::Result<Vec<_>>>()?;
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| Error::Internal(error.to_string()))?;
+    let mut builder = WriterProperties::builder()
+        .set_sorting_columns((!sorting.is_empty()).then_some(sorting))
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_enabled(true)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_created_by(concat!("orgpulse ", env!("CARGO_PKG_VERSION")).to_owned());
+    for name in DISTINCT_TEXTS {
+        let column = ColumnPath::from(name);
+        builder = builder
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column.clone(), Encoding::PLAIN)
+            .set_column_statistics_enabled(column, EnabledStatistics::None);
+    }
+    for name in SPREAD_NUMBERS {
+        let column = ColumnPath::from(name);
+        builder = builder
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+    }
+    Ok(builder.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, StringArray};
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::{Field, Schema};
+    use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+    use parquet::file::metadata::PageIndexPolicy;
+    use parquet::file::page_index::column_index::ColumnIndexMetaData;
+    use proptest::prelude::{ProptestConfig, any, prop};
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::super::codes::code;
+    use super::*;
+
+    fn schema() -> SchemaRef {
+        let text = |name: &str| Field::new(name, DataType::Utf8, false);
+        Arc::new(Schema::new(vec![text("org_id"), text("event_id"), text("user_id")]))
+    }
+
+    fn batch(texts: &[String]) -> RecordBatch {
+        let column = |texts: Vec<&String>| Arc::new(StringArray::from_iter_values(texts)) as ArrayRef;
+        let all = || texts.iter().collect::<Vec<_>>();
+        let columns = vec![column(all()), column(all()), column(texts.iter().rev().collect())];
+        RecordBatch::try_new(schema(), columns).expect("a batch")
+    }
+
+    fn write(batches: &[RecordBatch]) -> File {
+        let file = tempfile::tempfile().expect("a file");
+        let properties = properties(&schema(), &["org_id"]).expect("properties");
+        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema(), properties).expect("a writer");
+        for batch in batches {
+            writer.write(batch).expect("written");
+        }
+        writer.finish().expect("finished");
+        file
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn texts_come_back_however_they_were_given(
+            parts in prop::collection::vec((prop::collection::vec((0..40_u32, 1..30_usize), 0..40), any::<bool>()), 1..5),
+            width in 0..3_usize,
+        ) {
+            let mut given = Vec::new();
+            let mut plain = Vec::new();
+            for (runs, is_coded) in parts {
+                let text = |number: u32| if number == 0 { String::new() } else { "é".repeat(width) + &number.to_string() };
+                let texts = runs.iter().flat_map(|&(number, times)| vec![text(number); times]).collect::<Vec<_>>();
+                plain.push(batch(&texts));
+                given.push(if is_coded { code(&batch(&texts)).expect("coded") } else { batch(&texts) });
+            }
+            let expected = concat_batches(&schema(), &plain).expect("one batch");
+            let file = write(&given);
+            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+            let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).expect("a footer");
+            let footer = Arc::clone(reader.metadata());
+            prop_assert_eq!(footer.num_row_groups(), usize::from(expected.num_rows() > 0));
+            for (place, column) in [(0, expected.column(0)), (2, expected.column(2))].into_iter().take(2 * footer.num_row_groups()) {
+                let texts = column.as_string::<i32>();
+                let bounds = [texts.iter().flatten().min(), texts.iter().flatten().max()].map(|text| text.map(str::as_bytes));
+                let chunk = footer.row_group(0).column(place);
+                let statistics = chunk.statistics().expect("statistics");
+                prop_assert_eq!([statistics.min_bytes_opt(), statistics.max_bytes_opt()], bounds);
+                prop_assert_eq!(statistics.null_count_opt(), Some(0));
+                let bytes = texts.iter().flatten().map(str::len).sum::<usize>();
+                prop_assert_eq!(chunk.unencoded_byte_array_data_bytes(), i64::try_from(bytes).ok());
+                let Some(ColumnIndexMetaData::BYTE_ARRAY(index)) = footer.column_index().map(|index| &index[0][place]) else {
+                    panic!("no index of pages");
+                };
+                prop_assert_eq!([index.min_value(0), index.max_value(0)], bounds);
+            }
+            let rows = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect::<Vec<_>>();
+            prop_assert_eq!(concat_batches(&schema(), &rows).expect("one batch"), expected);
+        }
+    }
+
+    #[test]
+    fn other_columns_of_these_names_are_as_good() {
+        let list = Field::new_list("action", Field::new_list_field(DataType::Utf8, true), true);
+        let fields =
+            vec![Field::new("user_id", DataType::Utf8, true), list, Field::new("org_id", DataType::Utf8, false)];
+        let schema = Arc::new(Schema::new(fields));
+        let mut lists = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+        lists.append_value([Some("a"), None]);
+        lists.append_null();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![None, Some("u")])),
+            Arc::new(lists.finish()),
+            Arc::new(StringArray::from(vec!["o", "p"])),
+        ];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
+        let file = tempfile::tempfile().expect("a file");
+        let properties = properties(&schema, &[]).expect("properties");
+        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+        writer.write(&batch).expect("written");
+        writer.finish().expect("finished");
+        let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a footer").build().expect("a reader");
+        assert_eq!(reader.next().expect("rows").expect("rows"), batch);
+    }
+
+    #[test]
+    fn many_texts_fill_many_pages_and_groups() {
+        let texts = |row: usize| format!("u{:06}", row * 7_919 % 150_000);
+        let parts = (0..300_000).map(texts).collect::<Vec<_>>();
+        let parts = parts.chunks(70_000).map(|texts| code(&batch(texts)).expect("coded")).collect::<Vec<_>>();
+        let file = write(&parts);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.try_clone().expect("a file")).expect("a footer");
+        assert_eq!(reader.metadata().num_row_groups(), 2);
+        let rows = reader.build().expect("a reader").map(|batch| batch.expect("rows"));
+        let found = rows.flat_map(|batch| {
+            batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+        });
+        assert!(found.eq((0..300_000).map(texts)));
+        // A selection finds its page by the index.
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).expect("a footer");
+        let selection = parquet::arrow::arrow_reader::RowSelection::from_consecutive_ranges(
+            [200_000..200_003, 290_000..290_001].into_iter(),
+            300_000,
+        );
+        let mut rows =
+            reader.with_row_selection(selection).build().expect("a reader").map(|batch| batch.expect("rows"));
+        let found = rows.next().expect("rows").column(0).as_string::<i32>().clone();
+        assert_eq!(found.iter().flatten().collect::<Vec<_>>(), [200_000, 200_001, 200_002, 290_000].map(texts));
+    }
+}
