@@ -51,8 +51,7 @@ span AS (
     SELECT
         week,
         users AS users_of_all,
-        period_end('week', week, $week_start) AS last_day,
-        least(period_end('week', week, $week_start), $as_of) AS last_seen_day
+        period_end('week', week, $week_start) AS last_day
     FROM active
 )
 
@@ -73,6 +72,6 @@ LEFT JOIN app_org ON app.week = app_org.week AND app.app_id = app_org.app_id
 LEFT JOIN apps AS known
     ON
         app.app_id = known.app_id
-        AND span.last_seen_day >= known.valid_from
-        AND span.last_seen_day <= known.valid_until
+        AND span.last_day >= known.valid_from
+        AND span.last_day <= known.valid_until
 ORDER BY week, app_id

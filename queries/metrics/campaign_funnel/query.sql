@@ -1,7 +1,7 @@
 WITH person AS (
     SELECT user_id, campaign, invited_by, registered_on
     FROM users
-    WHERE NOT is_internal AND (registered_on IS NULL OR registered_on <= $as_of)
+    WHERE NOT is_internal
 ),
 
 term AS (
