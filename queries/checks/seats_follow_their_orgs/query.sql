@@ -12,8 +12,8 @@ FROM seat_retention AS seat
 FULL OUTER JOIN (SELECT * FROM org_retention WHERE grain = 'month') AS org
     ON seat.cohort = org.cohort AND seat.period = org.period
 WHERE
-    seat.orgs IS DISTINCT FROM org.cohort_size
-    OR seat.orgs_retained IS DISTINCT FROM org."on"
+    (seat.orgs IS DISTINCT FROM org.cohort_size)
+    OR (seat.orgs_retained IS DISTINCT FROM org."on")
     OR seat.seats < seat.orgs
     OR seat.seats_of_retained > seat.seats
     OR seat.seats_retained > seat.seats_of_retained
