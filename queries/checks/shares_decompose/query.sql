@@ -29,6 +29,11 @@ FROM compared
 WHERE
     (share_change IS DISTINCT FROM change)
     OR (effects IS DISTINCT FROM change)
-    OR coalesce(headcount, 0) <> coalesce(expected_headcount, 0)
-    OR (dimension = 'size_band' AND segment NOT IN ('0-99', '(unknown)') AND seats < mau)
+    OR (
+        coalesce(expected_headcount, 0) < 10000000000
+        AND (
+            coalesce(headcount, 0) <> coalesce(expected_headcount, 0)
+            OR (dimension = 'size_band' AND segment NOT IN ('0-99', '(unknown)') AND seats < mau)
+        )
+    )
 ORDER BY month, dimension, segment
