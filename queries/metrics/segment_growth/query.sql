@@ -1,0 +1,151 @@
+WITH active AS (
+    SELECT
+        calendar.entity,
+        calendar.id,
+        calendar.month,
+        CASE
+            WHEN org.headcount < 100 THEN '0-99'
+            WHEN org.headcount < 500 THEN '100-499'
+            WHEN org.headcount < 2000 THEN '500-1999'
+            WHEN org.headcount < 10000 THEN '2000-9999'
+            WHEN org.headcount < 100000 THEN '10000-99999'
+            WHEN org.headcount < 1000000 THEN '100000-999999'
+            WHEN org.headcount >= 1000000 THEN '1000000+'
+            ELSE '(unknown)'
+        END AS size_band,
+        coalesce(nullif(org.industry, ''), '(unknown)') AS industry,
+        coalesce(nullif(org.region, ''), '(unknown)') AS region,
+        coalesce(nullif(org.edition, ''), '(unknown)') AS edition
+    FROM (
+        SELECT entity, id, month, least(period_end('month', month, $week_start), $as_of) AS last_day
+        FROM activity_calendar
+        WHERE entity <> 'user'
+    ) AS calendar
+    LEFT JOIN orgs AS org
+        ON calendar.id = org.org_id AND calendar.last_day >= org.valid_from AND calendar.last_day <= org.valid_until
+),
+
+-- Each active month of an organisation beside the one before and the one after it in which it was active.
+stretch AS (
+    SELECT
+        *,
+        lag(month) OVER months AS month_before,
+        lead(month) OVER months AS month_after,
+        lag(size_band) OVER months AS size_band_before,
+        lag(industry) OVER months AS industry_before,
+        lag(region) OVER months AS region_before,
+        lag(edition) OVER months AS edition_before
+    FROM active
+    WINDOW months AS (PARTITION BY entity, id ORDER BY month)
+),
+
+-- What befell how many: few rows are left.
+turn AS (
+    SELECT
+        entity,
+        dimension,
+        month,
+        segment,
+        segment_before,
+        came_by,
+        is_last,
+        count(*) AS orgs
+    FROM (
+        SELECT
+            stretch.entity,
+            part.dimension,
+            stretch.month,
+            CASE
+                WHEN part.dimension = 'size_band' THEN stretch.size_band
+                WHEN part.dimension = 'industry' THEN stretch.industry
+                WHEN part.dimension = 'region' THEN stretch.region
+                ELSE stretch.edition
+            END AS segment,
+            CASE
+                WHEN stretch.month_before IS NULL OR stretch.month_before < stretch.month - interval '1 month' THEN ''
+                WHEN part.dimension = 'size_band' THEN stretch.size_band_before
+                WHEN part.dimension = 'industry' THEN stretch.industry_before
+                WHEN part.dimension = 'region' THEN stretch.region_before
+                ELSE stretch.edition_before
+            END AS segment_before,
+            CASE
+                WHEN stretch.month_before IS NULL THEN 'new'
+                WHEN stretch.month_before < stretch.month - interval '1 month' THEN 'resurrected'
+                ELSE 'kept'
+            END AS came_by,
+            stretch.month_after IS NULL OR stretch.month_after > stretch.month + interval '1 month' AS is_last
+        FROM stretch
+        CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
+    ) AS placed
+    GROUP BY entity, dimension, month, segment, segment_before, came_by, is_last
+),
+
+counted AS (
+    SELECT
+        entity,
+        dimension,
+        segment,
+        month,
+        sum(CASE WHEN came_by IN ('new', 'resurrected', 'retained', 'moved_in') THEN orgs ELSE 0 END) AS active,
+        sum(CASE WHEN came_by = 'new' THEN orgs ELSE 0 END) AS "new",
+        sum(CASE WHEN came_by = 'retained' THEN orgs ELSE 0 END) AS retained,
+        sum(CASE WHEN came_by = 'resurrected' THEN orgs ELSE 0 END) AS resurrected,
+        sum(CASE WHEN came_by = 'moved_in' THEN orgs ELSE 0 END) AS moved_in,
+        sum(CASE WHEN came_by = 'churned' THEN orgs ELSE 0 END) AS churned,
+        sum(CASE WHEN came_by = 'moved_out' THEN orgs ELSE 0 END) AS moved_out
+    FROM (
+        SELECT
+            turn.entity,
+            turn.dimension,
+            CASE WHEN side.side = 'moved_out' THEN turn.segment_before ELSE turn.segment END AS segment,
+            CASE WHEN side.side = 'churned' THEN cast(turn.month + interval '1 month' AS date) ELSE turn.month END
+                AS month,
+            CASE
+                WHEN side.side <> 'active' THEN side.side
+                WHEN turn.came_by <> 'kept' THEN turn.came_by
+                WHEN turn.segment = turn.segment_before THEN 'retained'
+                ELSE 'moved_in'
+            END AS came_by,
+            turn.orgs
+        FROM turn
+        CROSS JOIN (VALUES ('active'), ('churned'), ('moved_out')) AS side (side)
+        WHERE
+            side.side = 'active'
+            OR (side.side = 'churned' AND turn.is_last)
+            OR (side.side = 'moved_out' AND turn.came_by = 'kept' AND turn.segment <> turn.segment_before)
+    ) AS flow
+    WHERE month <= $as_of
+    GROUP BY entity, dimension, segment, month
+),
+
+-- Months in which nobody was left to be active, until there is one again.
+filled AS (
+    SELECT
+        *,
+        unnest(generate_series(
+            month,
+            coalesce(
+                cast(lead(month) OVER segments - interval '1 month' AS date),
+                period_start('month', $as_of, $week_start)
+            ),
+            interval '1 month'
+        )) AS row_month
+    FROM counted
+    WINDOW segments AS (PARTITION BY entity, dimension, segment ORDER BY month)
+)
+
+SELECT
+    entity,
+    dimension,
+    segment,
+    row_month AS month,
+    CASE WHEN row_month = month THEN active ELSE 0 END AS active,
+    CASE WHEN row_month = month THEN "new" ELSE 0 END AS "new",
+    CASE WHEN row_month = month THEN retained ELSE 0 END AS retained,
+    CASE WHEN row_month = month THEN resurrected ELSE 0 END AS resurrected,
+    CASE WHEN row_month = month THEN moved_in ELSE 0 END AS moved_in,
+    CASE WHEN row_month = month THEN churned ELSE 0 END AS churned,
+    CASE WHEN row_month = month THEN moved_out ELSE 0 END AS moved_out,
+    row_month >= $first_day AND period_end('month', row_month, $week_start) <= $as_of AS is_complete
+FROM filled
+ORDER BY entity, dimension, segment, month
