@@ -189,8 +189,7 @@ org_turn AS (
         step * headcount AS headcount,
         CASE WHEN headcount IS NOT NULL THEN step ELSE 0 END AS orgs_with_headcount,
         step * deep_orgs AS deep_orgs
-    FROM org_stretch
-    CROSS JOIN (VALUES (1), (-1)) AS turn (step)
+    FROM (SELECT *, unnest(make_array(1, -1)) AS step FROM org_stretch) AS turn
 ),
 
 -- Counts of a day, and steps of counts that hold until the next one; the last part gives every segment a row each day.
