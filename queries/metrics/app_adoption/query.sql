@@ -1,18 +1,12 @@
-WITH week_of_day AS (
-    SELECT day, period_start('week', day, $week_start) AS week
-    FROM days
-),
-
-app_user AS (
+WITH app_user AS (
     SELECT
-        week_of_day.week,
+        period_start('week', used.day, $week_start) AS week,
         used.app_id,
         used.user_id,
         sum(used.human_events) AS events,
         sum(used.usage_ms) AS usage_ms
     FROM app_user_day AS used
-    INNER JOIN week_of_day ON used.day = week_of_day.day
-    GROUP BY week_of_day.week, used.app_id, used.user_id
+    GROUP BY period_start('week', used.day, $week_start), used.app_id, used.user_id
 ),
 
 app AS (
@@ -28,23 +22,21 @@ app AS (
 
 app_org AS (
     SELECT
-        week_of_day.week,
+        period_start('week', used.day, $week_start) AS week,
         used.app_id,
         count(DISTINCT used.org_id) AS orgs
     FROM org_app_day AS used
-    INNER JOIN week_of_day ON used.day = week_of_day.day
     WHERE used.org_id <> '' AND used.human_events > 0
-    GROUP BY week_of_day.week, used.app_id
+    GROUP BY period_start('week', used.day, $week_start), used.app_id
 ),
 
 active AS (
     SELECT
-        week_of_day.week,
+        period_start('week', used.day, $week_start) AS week,
         count(DISTINCT used.user_id) AS users
     FROM user_day AS used
-    INNER JOIN week_of_day ON used.day = week_of_day.day
     WHERE used.human_events > 0
-    GROUP BY week_of_day.week
+    GROUP BY period_start('week', used.day, $week_start)
 ),
 
 span AS (
