@@ -17,13 +17,13 @@ org_segment AS (
         coalesce(org.valid_from, DATE '0001-01-01') AS from_day,
         coalesce(org.valid_until, DATE '9999-12-31') AS until_day,
         org.headcount,
-        part.dimension,
+        registered.dimension,
         coalesce(
             nullif(
                 CASE
-                    WHEN part.dimension = 'industry' THEN org.industry
-                    WHEN part.dimension = 'region' THEN org.region
-                    WHEN part.dimension = 'edition' THEN org.edition
+                    WHEN registered.dimension = 'industry' THEN org.industry
+                    WHEN registered.dimension = 'region' THEN org.region
+                    WHEN registered.dimension = 'edition' THEN org.edition
                     WHEN org.headcount < 100 THEN '0-99'
                     WHEN org.headcount < 500 THEN '100-499'
                     WHEN org.headcount < 2000 THEN '500-1999'
@@ -34,9 +34,14 @@ org_segment AS (
                 END, ''
             ), '(unknown)'
         ) AS segment
-    FROM org_registration AS registered
+    FROM (
+        SELECT
+            org_id,
+            registered_on,
+            unnest(make_array('size_band', 'industry', 'region', 'edition')) AS dimension
+        FROM org_registration
+    ) AS registered
     LEFT JOIN org_row AS org ON registered.org_id = org.org_id
-    CROSS JOIN (VALUES ('size_band'), ('industry'), ('region'), ('edition')) AS part (dimension)
     WHERE registered.registered_on <= $as_of
 ),
 
