@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 use toml::{Spanned, Value};
 
@@ -406,14 +407,14 @@ fn check_reads(sql: &str, file: &str, reads: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn digest(toml: &str, sql: Option<&str>) -> [u8; 32] {
+fn digest(toml: &str, sql: Option<&str>) -> Output<Sha256> {
     let mut hasher = Sha256::new();
     for text in [toml, sql.unwrap_or_default()] {
         // The length keeps a text that moves from one file to the other from hashing alike.
         hasher.update(text.len().to_le_bytes());
         hasher.update(text);
     }
-    hasher.finalize().into()
+    hasher.finalize()
 }
 
 // A TOML number in units of the last of so many decimals; `None` if it has more of them, or is none.

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -66,7 +67,7 @@ pub struct Query {
     /// Its examples, by name.
     pub cases: Vec<Case>,
     // Of `query.toml` and `query.sql`, as they are on disk.
-    digest: [u8; 32],
+    digest: Output<Sha256>,
 }
 
 /// All queries, by name.
@@ -103,7 +104,7 @@ impl Query {
     /// The hash of its definition, lower-case hex.
     #[must_use]
     pub fn digest(&self) -> String {
-        hex(&self.digest)
+        format!("{:x}", self.digest)
     }
 
     /// The names of the parameters that it depends on.
@@ -308,11 +309,6 @@ impl Catalog {
         done.insert(&query.name);
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn read_query(group: Group, name: &str, folder: &Folder) -> Result<Query> {

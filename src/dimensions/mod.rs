@@ -415,9 +415,7 @@ mod tests {
             ("registered_at", since),
         ])
         .expect("a batch");
-        let file = crate::store::write_files(folder.path(), None, &batch.schema(), &[], [Ok(batch)])
-            .expect("a file")
-            .expect("rows");
+        let file = write_result(folder.path(), &batch.schema(), &[], [Ok(batch)]).expect("a file").expect("rows");
         let path = folder.path().join(file.path);
         let batch = orgs(Some(&path), Tz::UTC, &mut LeftOut::default()).expect("orgs");
         assert_eq!(strings(&batch, "headcount"), ["5", ""]);

@@ -8,6 +8,7 @@ mod shape;
 mod source;
 
 pub use kept::Keep;
+pub use rows::named_values;
 pub use source::Source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,64 +99,57 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
 pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Vec<PieceReport>)>> {
     let mut reports = Vec::with_capacity(order.len());
     for query in order {
-        let Some(frame) = ground.frame else { break };
-        let kept = ground.keep.of(&query.name);
-        let (mut reused, mut unknown) = (Vec::new(), Vec::new());
-        let mut pieces_of_query = Vec::new();
-        for piece in pieces(query, frame) {
-            let wanted = wanted(query, &piece, ground)?;
-            let found = ground.keep.find(&query.name, &kept, &wanted);
-            pieces_of_query.push(report(&wanted, found.is_some(), &kept));
-            match found {
-                Some(found) => reused.push(found.clone()),
-                None => unknown.push(piece.rows),
-            }
-        }
+        let assessed = assess(query, ground)?;
+        let reused: Vec<Kept> = assessed.iter().filter_map(|piece| piece.found.clone()).collect();
         let mut source = as_source(query, &ground.keep, &reused);
-        for days in unknown {
-            source.add_unknown(days);
+        for unknown in assessed.iter().filter(|piece| piece.found.is_none()) {
+            source.add_unknown(unknown.piece.rows);
         }
         ground.sources.insert(query.name.clone(), source);
-        reports.push((query.name.clone(), pieces_of_query));
+        reports.push((query.name.clone(), assessed.into_iter().map(|piece| piece.report).collect()));
     }
     Ok(reports)
 }
 
-async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
-    let Some(frame) = ground.frame else {
-        let source = as_source(query, &ground.keep, &[]);
-        let table = source.table.clone();
-        return Ok((Computed { name: query.name.clone(), table, rows: 0, pieces: Vec::new() }, source));
-    };
+/// A piece of a result, what it is made from now, and what is kept of it.
+struct Assessed {
+    piece: Piece,
+    wanted: Kept,
+    found: Option<Kept>,
+    report: PieceReport,
+}
+
+// Without an observed day there is no piece, and the result is empty.
+fn assess(query: &Query, ground: &Ground) -> Result<Vec<Assessed>> {
     let kept = ground.keep.of(&query.name);
-    let pieces = pieces(query, frame);
-    let mut slots = Vec::with_capacity(pieces.len());
-    let mut reports = Vec::with_capacity(pieces.len());
-    for piece in &pieces {
-        let wanted = wanted(query, piece, ground)?;
+    let pieces = ground.frame.map_or_else(Vec::new, |frame| pieces(query, frame));
+    let assess = |piece: Piece| {
+        let wanted = wanted(query, &piece, ground)?;
         let found = ground.keep.find(&query.name, &kept, &wanted).cloned();
-        reports.push(report(&wanted, found.is_some(), &kept));
-        slots.push((wanted, found));
-    }
-    let mut results = Vec::with_capacity(pieces.len());
-    let mut place = 0;
-    while place < slots.len() {
-        if let Some(found) = slots[place].1.take() {
+        let report = report(&wanted, found.is_some(), &kept);
+        Ok(Assessed { piece, wanted, found, report })
+    };
+    pieces.into_iter().map(assess).collect()
+}
+
+async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
+    let assessed = assess(query, ground)?;
+    let mut results = Vec::with_capacity(assessed.len());
+    // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
+    for run_of in assessed.chunk_by(|one, next| one.found.is_none() && next.found.is_none()) {
+        if let Some(found) = run_of.first().and_then(|piece| piece.found.clone()) {
             results.push(found);
-            place += 1;
             continue;
         }
-        // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
-        let stale = slots[place..].iter().take_while(|(_, found)| found.is_none()).count();
-        let span = place..place + stale;
-        let files = run(engine, query, ground, &pieces[span.clone()]).await?;
-        results.extend(slots[span].iter().zip(files).map(|((wanted, _), file)| Kept { file, ..wanted.clone() }));
-        place += stale;
+        let stale: Vec<Piece> = run_of.iter().map(|piece| piece.piece).collect();
+        let files = run(engine, query, ground, &stale).await?;
+        results.extend(run_of.iter().zip(files).map(|(piece, file)| Kept { file, ..piece.wanted.clone() }));
     }
     ground.keep.remember(&query.name, results.clone())?;
     let source = as_source(query, &ground.keep, &results);
     let table = source.table.clone();
-    Ok((Computed { name: query.name.clone(), rows: table.rows(), table, pieces: reports }, source))
+    let pieces = assessed.into_iter().map(|piece| piece.report).collect();
+    Ok((Computed { name: query.name.clone(), rows: table.rows(), table, pieces }, source))
 }
 
 /// Everything that a piece of a result is made from.
@@ -222,7 +216,7 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
 
 // Computes neighbouring pieces and writes a file for each that has rows.
 async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
-    let Some(span) = joined(pieces) else { return Ok(Vec::new()) };
+    let (Some(span), Some(frame)) = (joined(pieces), ground.frame) else { return Ok(Vec::new()) };
     let inputs =
         query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
     let inputs: BTreeMap<String, TableFiles> = inputs.collect();
@@ -230,8 +224,8 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
         engine.register(table)?;
     }
     let parameters = bound(&span, &ground.parameters);
-    let batches = match (&query.kind, ground.frame) {
-        (Kind::Frame(job), Some(frame)) => {
+    let batches = match &query.kind {
+        Kind::Frame(job) => {
             let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
             let files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
@@ -239,12 +233,11 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
             shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(vec![batch])
         }
-        (Kind::Sql(sql), Some(_)) => {
+        Kind::Sql(sql) => {
             let planned = engine.plan(sql, &parameters).await?;
             shape::compare(query, &planned)?;
             Batches::Stream(engine.stream(sql, &parameters).await?)
         }
-        (_, None) => Batches::Gathered(Vec::new()),
     };
     write(query, batches, &ground.keep.folder(&query.name), pieces).await
 }

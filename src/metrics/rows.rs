@@ -72,13 +72,21 @@ impl Checked {
 
     // The key of a row as `day=`2026-03-01`, org_id=`a``.
     fn key_of(&self, arrays: &[ArrayRef], row: usize) -> String {
-        let parts = self.key.iter().filter_map(|&place| {
-            let (array, name) = (arrays.get(place)?, self.schema.field(place).name());
-            let value = if array.is_null(row) { String::new() } else { array_value_to_string(array, row).ok()? };
-            Some(format!("{name}=`{value}`"))
-        });
-        parts.collect::<Vec<_>>().join(", ")
+        named_values(
+            self.key.iter().filter_map(|&place| Some((self.schema.field(place).name(), arrays.get(place)?))),
+            row,
+        )
     }
+}
+
+/// Values of a row, each as its column's name, an equals sign and the value in backticks; a missing one is empty.
+pub fn named_values<'a>(columns: impl Iterator<Item = (&'a String, &'a ArrayRef)>, row: usize) -> String {
+    let values = columns.map(|(name, array)| {
+        let value =
+            if array.is_null(row) { String::new() } else { array_value_to_string(array, row).unwrap_or_default() };
+        format!("{name}=`{value}`")
+    });
+    values.collect::<Vec<_>>().join(", ")
 }
 
 fn first_wrong(column: &Column, array: &ArrayRef) -> Option<(usize, String)> {

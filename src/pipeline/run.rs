@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use arrow::util::display::array_value_to_string;
 use chrono::DateTime;
 use datafusion::scalar::ScalarValue;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::frames::Frame;
-use crate::metrics::{self, Computed, Keep, PieceReport, Source};
+use crate::metrics::{self, Computed, Keep, PieceReport, Source, named_values};
 use crate::period::{Day, format_day, local_day};
 use crate::report::{self, Head, Page};
 use crate::settings::Settings;
@@ -127,7 +126,8 @@ pub async fn plan(settings: &Settings, engine: &Engine, catalog: &Catalog, order
     })
 }
 
-// The queries that a run computes, in order, the checks that can be made over them at the end, and the names of those that are reported.
+// The queries that a run computes, in order, with the checks that can be made over them at the end, and the names of
+// those that are reported.
 fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, Vec<&'a str>)> {
     let wanted: Vec<&str> = if only.is_empty() {
         catalog.metrics().map(|query| query.name.as_str()).collect()
@@ -170,7 +170,10 @@ async fn hold(engine: &Engine, check: &Query, computed: &[Computed]) -> Result<(
         return Ok(());
     }
     let first = engine.collect(&format!("SELECT * FROM {} LIMIT 1", check.name), &Parameters::new()).await?;
-    let shown = first.first().map(describe_row).unwrap_or_default();
+    let shown = first.first().map_or_else(String::new, |batch| {
+        let schema = batch.schema();
+        named_values(schema.fields().iter().map(|field| field.name()).zip(batch.columns()), 0)
+    });
     Err(Error::Data(format!(
         "the check `{}` does not hold in {rows} rows, first: {shown}; {}; nothing was published",
         check.name,
@@ -178,21 +181,7 @@ async fn hold(engine: &Engine, check: &Query, computed: &[Computed]) -> Result<(
     )))
 }
 
-fn describe_row(batch: &RecordBatch) -> String {
-    let values = batch
-        .schema()
-        .fields()
-        .iter()
-        .zip(batch.columns())
-        .map(|(field, column)| {
-            let value = array_value_to_string(column, 0).unwrap_or_default();
-            format!("{}=`{value}`", field.name())
-        })
-        .collect::<Vec<_>>();
-    values.join(", ")
-}
-
-/// What queries stand on: the tables are registered in the engine, and this is the rest.
+/// What queries stand on.
 pub(super) struct Ground {
     pub(super) snapshot: Snapshot,
     pub(super) range: ObservedRange,
@@ -202,13 +191,10 @@ pub(super) struct Ground {
     _work: TempDir,
 }
 
-/// Pins the store, registers its tables and the dimensions, and binds the parameters.
+/// Pins the store, reads the dimensions, and binds the parameters.
 pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &RunOrder) -> Result<Ground> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
     let (snapshot, note) = current(settings, &store).await?;
-    for table in snapshot.tables.values() {
-        engine.register(table)?;
-    }
     let range = observed_range(settings, engine, &snapshot, order.as_of).await?;
     let work = store.work_folder()?;
     let (tables, left_out) = dimensions::write_tables(settings, range, work.path())?;
@@ -217,7 +203,6 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources.insert(table.name.clone(), Source::stored(table.clone()));
     }
     for table in tables {
-        engine.register(&table)?;
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
@@ -254,13 +239,14 @@ async fn observed_range(
     let (Some(&first), Some(&last)) = (days.first(), days.last()) else { return Ok(None) };
     let as_of = match as_of {
         Some(day) => day,
-        None => day_before_newest_ingest(settings, engine).await?,
+        None => day_before_newest_ingest(settings, engine, snapshot).await?,
     };
     let last = last.min(as_of);
     Ok((first <= last).then_some((first, last)))
 }
 
-async fn day_before_newest_ingest(settings: &Settings, engine: &Engine) -> Result<Day> {
+async fn day_before_newest_ingest(settings: &Settings, engine: &Engine, snapshot: &Snapshot) -> Result<Day> {
+    engine.register(snapshot.table(Table::Batches))?;
     let newest = "SELECT ingested_at FROM batches ORDER BY batch DESC LIMIT 1";
     let newest = engine.collect(newest, &Parameters::new()).await?;
     let instant = newest
