@@ -1,11 +1,19 @@
 -- The users of a segment are the seats in it, less those of a user who was counted there already for another org. Days of a
 -- month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
 WITH org_row AS (
-    SELECT org_id, valid_from, valid_until, headcount, industry, region, edition
-    FROM orgs
+    SELECT org_id, valid_from, valid_until, headcount, size_band, industry, region, edition
+    FROM org_segments
     UNION ALL
-    SELECT org_id, DATE '0001-01-01', min(valid_from) - 1, cast(NULL AS bigint), '', '', ''
-    FROM orgs
+    SELECT
+        org_id,
+        DATE '0001-01-01',
+        min(valid_from) - 1,
+        cast(NULL AS bigint),
+        '(unknown)',
+        '(unknown)',
+        '(unknown)',
+        '(unknown)'
+    FROM org_segments
     GROUP BY org_id
     HAVING min(valid_from) > DATE '0001-01-01'
 ),
@@ -19,20 +27,12 @@ org_segment AS (
         org.headcount,
         registered.dimension,
         coalesce(
-            nullif(
-                CASE
-                    WHEN registered.dimension = 'industry' THEN org.industry
-                    WHEN registered.dimension = 'region' THEN org.region
-                    WHEN registered.dimension = 'edition' THEN org.edition
-                    WHEN org.headcount < 100 THEN '0-99'
-                    WHEN org.headcount < 500 THEN '100-499'
-                    WHEN org.headcount < 2000 THEN '500-1999'
-                    WHEN org.headcount < 10000 THEN '2000-9999'
-                    WHEN org.headcount < 100000 THEN '10000-99999'
-                    WHEN org.headcount < 1000000 THEN '100000-999999'
-                    WHEN org.headcount >= 1000000 THEN '1000000+'
-                END, ''
-            ), '(unknown)'
+            CASE
+                WHEN registered.dimension = 'industry' THEN org.industry
+                WHEN registered.dimension = 'region' THEN org.region
+                WHEN registered.dimension = 'edition' THEN org.edition
+                ELSE org.size_band
+            END, '(unknown)'
         ) AS segment
     FROM (
         SELECT

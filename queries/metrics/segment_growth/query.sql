@@ -3,25 +3,16 @@ WITH active AS (
         calendar.entity,
         calendar.id,
         calendar.month,
-        CASE
-            WHEN org.headcount < 100 THEN '0-99'
-            WHEN org.headcount < 500 THEN '100-499'
-            WHEN org.headcount < 2000 THEN '500-1999'
-            WHEN org.headcount < 10000 THEN '2000-9999'
-            WHEN org.headcount < 100000 THEN '10000-99999'
-            WHEN org.headcount < 1000000 THEN '100000-999999'
-            WHEN org.headcount >= 1000000 THEN '1000000+'
-            ELSE '(unknown)'
-        END AS size_band,
-        coalesce(nullif(org.industry, ''), '(unknown)') AS industry,
-        coalesce(nullif(org.region, ''), '(unknown)') AS region,
-        coalesce(nullif(org.edition, ''), '(unknown)') AS edition
+        coalesce(org.size_band, '(unknown)') AS size_band,
+        coalesce(org.industry, '(unknown)') AS industry,
+        coalesce(org.region, '(unknown)') AS region,
+        coalesce(org.edition, '(unknown)') AS edition
     FROM (
         SELECT entity, id, month, least(period_end('month', month, $week_start), $as_of) AS last_day
         FROM activity_calendar
         WHERE entity <> 'user'
     ) AS calendar
-    LEFT JOIN orgs AS org
+    LEFT JOIN org_segments AS org
         ON calendar.id = org.org_id AND calendar.last_day >= org.valid_from AND calendar.last_day <= org.valid_until
 ),
 

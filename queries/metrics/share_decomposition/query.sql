@@ -10,21 +10,13 @@ org AS (
     SELECT
         held.org_id,
         held.headcount,
-        CASE
-            WHEN held.headcount < 100 THEN '0-99'
-            WHEN held.headcount < 500 THEN '100-499'
-            WHEN held.headcount < 2000 THEN '500-1999'
-            WHEN held.headcount < 10000 THEN '2000-9999'
-            WHEN held.headcount < 100000 THEN '10000-99999'
-            WHEN held.headcount < 1000000 THEN '100000-999999'
-            ELSE '1000000+'
-        END AS size_band,
-        coalesce(nullif(held.industry, ''), '(unknown)') AS industry,
-        coalesce(nullif(held.region, ''), '(unknown)') AS region,
-        coalesce(nullif(held.edition, ''), '(unknown)') AS edition,
+        held.size_band,
+        held.industry,
+        held.region,
+        held.edition,
         greatest(held.valid_from, registered.registered_on) AS from_day,
         held.valid_until AS until_day
-    FROM orgs AS held
+    FROM org_segments AS held
     INNER JOIN org_registration AS registered ON held.org_id = registered.org_id
     WHERE held.headcount BETWEEN 1 AND 9999999999
 ),
