@@ -310,12 +310,14 @@ fn money(cents: impl Iterator<Item = Option<i128>>) -> Result<ArrayRef> {
         .map_err(|e| Error::Internal(format!("cannot make a column of money: {e}")))
 }
 
-// All columns may be null by their type, although most never are: a query's outer join makes them so, and the cluster
-// engine holds a stage to what its input declared.
+// What a dimension's columns may lack: the rest always has a value, be it the empty text.
+const OPTIONAL: [&str; 7] =
+    ["headcount", "registered_on", "start_on", "end_on", "cost", "reward_per_completion", "streak_days"];
+
 fn table(columns: &[(&str, ArrayRef)]) -> Result<RecordBatch> {
     let field = |(name, array): &(&str, ArrayRef)| {
         let data_type: DataType = array.data_type().clone();
-        Field::new(*name, data_type, true)
+        Field::new(*name, data_type, OPTIONAL.contains(name))
     };
     let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let arrays = columns.iter().map(|(_, array)| Arc::clone(array)).collect();

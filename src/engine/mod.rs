@@ -62,6 +62,7 @@ impl Engine {
     /// Makes a table known under its name; an older one of that name is replaced. Files are opened when they are read.
     pub fn register(&self, table: &TableFiles) -> Result<()> {
         let provider = Table::new(table)?;
+        let provider = if self.cluster.is_some() { provider.for_stages() } else { provider };
         let name = TableReference::bare(table.name.as_str());
         self.context.deregister_table(name.clone()).map_err(failure)?;
         self.context.register_table(name, Arc::new(provider) as Arc<dyn TableProvider>).map_err(failure)?;

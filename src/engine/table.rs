@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -84,10 +84,15 @@ impl Table {
         })
     }
 
-    /// The same table, for an engine that does not keep an order between stages.
-    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only a cluster has stages"))]
-    pub(super) fn without_order(self) -> Self {
-        Self { tells_order: false, ..self }
+    /// The same table, for an engine that cuts a query into stages: it keeps no order between them, and it holds a stage
+    /// to what the columns of its inputs declare, also where an outer join has put nulls in. So no order is told, and
+    /// every column may be null.
+    pub(super) fn for_stages(self) -> Self {
+        let nullable = |field: &FieldRef| Arc::new(field.as_ref().clone().with_nullable(true));
+        let in_files = Schema::new(self.schema.file_schema().fields().iter().map(nullable).collect::<Vec<_>>());
+        let partitions: Vec<FieldRef> = self.schema.table_partition_cols().iter().map(nullable).collect();
+        let schema = TableSchema::builder(Arc::new(in_files)).with_table_partition_cols(partitions).build();
+        Self { schema, tells_order: false, ..self }
     }
 
     /// The list that this table was made from, to send it elsewhere.

@@ -79,7 +79,7 @@ impl LogicalExtensionCodec for Codec {
     ) -> Result<Arc<dyn TableProvider>> {
         let table: WireTable = serde_json::from_slice(bytes).map_err(unreadable)?;
         let table = Table::new(&table.into_files(&columns)).map_err(unreadable)?;
-        Ok(Arc::new(table.without_order()))
+        Ok(Arc::new(table.for_stages()))
     }
 
     fn try_encode(&self, node: &Extension, bytes: &mut Vec<u8>) -> Result<()> {
