@@ -19,7 +19,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
@@ -69,30 +70,56 @@ impl Engine {
         Ok(())
     }
 
-    /// The names and types of a query's columns, all nullable. `Error::Definition` if it cannot be planned, is no query,
-    /// or a `$name` has no value.
-    pub async fn plan(&self, sql: &str, parameters: &Parameters) -> Result<SchemaRef> {
-        let state = self.context.state();
+    /// Plans a query. `Error::Definition` if it cannot be planned, is no query, or a `$name` has no value.
+    pub async fn prepare(&self, sql: &str, parameters: &Parameters) -> Result<Prepared> {
+        let mut state = self.context.state();
         let plan = query::plan(&state, sql, parameters).await?;
-        // Some mistakes, such as an aggregate that cannot slide, show only when the operators are chosen.
-        state.create_physical_plan(&plan).await.map_err(query::definition)?;
-        Ok(query::result_schema(&plan))
-    }
-
-    /// Runs a query; batches come as they are ready, with the schema that `plan` tells. Errors within the stream become
-    /// this program's with [`failure`].
-    pub async fn stream(&self, sql: &str, parameters: &Parameters) -> Result<SendableRecordBatchStream> {
-        let state = self.context.state();
-        let plan = query::plan(&state, sql, parameters).await?;
+        if self.cluster.is_none() && query::reads_little(&plan)? {
+            // Handing rows from thread to thread would take longer than the work itself.
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
+        // The state's own method would optimise the plan again.
+        let physical = state.query_planner().create_physical_plan(&plan, &state).await.map_err(query::definition)?;
         let schema = query::result_schema(&plan);
-        let physical = state.create_physical_plan(&plan).await.map_err(query::definition)?;
-        let stream = datafusion::physical_plan::execute_stream(physical, state.task_ctx()).map_err(failure)?;
-        let stream = query::conform(schema, stream);
-        Ok(if self.cluster.is_some() { cluster::impatient(stream) } else { stream })
+        Ok(Prepared { schema, physical, context: state.task_ctx(), is_impatient: self.cluster.is_some() })
     }
 
     /// Runs a query and gathers the result.
     pub async fn collect(&self, sql: &str, parameters: &Parameters) -> Result<Vec<RecordBatch>> {
-        self.stream(sql, parameters).await?.try_collect().await.map_err(failure)
+        self.prepare(sql, parameters).await?.collect().await
+    }
+}
+
+/// A query that was planned and can run.
+pub struct Prepared {
+    schema: SchemaRef,
+    physical: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    is_impatient: bool,
+}
+
+impl Debug for Prepared {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Prepared").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// The names and types of the result's columns, all nullable.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Runs the query; batches come as they are ready. Errors within the stream become this program's with [`failure`].
+    pub fn stream(self) -> Result<SendableRecordBatchStream> {
+        let stream = execute_stream(self.physical, self.context).map_err(failure)?;
+        let stream = query::conform(self.schema, stream);
+        Ok(if self.is_impatient { cluster::impatient(stream) } else { stream })
+    }
+
+    /// Runs the query and gathers the result.
+    pub async fn collect(self) -> Result<Vec<RecordBatch>> {
+        self.stream()?.try_collect().await.map_err(failure)
     }
 }

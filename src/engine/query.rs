@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
@@ -24,6 +25,9 @@ use crate::engine::{Parameters, failure};
 use crate::error::{Error, Result};
 use crate::period::format_day;
 
+// Rows that one thread reads in a few milliseconds.
+const FEW_ROWS: usize = 100_000;
+
 /// Plans a query with its parameters in place, optimised. Refuses everything that is no query.
 pub(super) async fn plan(state: &SessionState, sql: &str, parameters: &Parameters) -> Result<LogicalPlan> {
     let dialect = state.config_options().sql_parser.dialect;
@@ -34,6 +38,24 @@ pub(super) async fn plan(state: &SessionState, sql: &str, parameters: &Parameter
     only_queries.verify_plan(&plan).map_err(|e| definition(e).within("only queries may run here"))?;
     refuse_bare_ranges(&plan).map_err(definition)?;
     state.optimize(&plan).map_err(definition)
+}
+
+/// Whether the tables that a plan reads have so few rows that one thread is enough.
+pub(super) fn reads_little(plan: &LogicalPlan) -> Result<bool> {
+    let mut rows = 0_usize;
+    let mut is_known = true;
+    let counted = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let statistics = source_as_provider(&scan.source)?.statistics();
+            match statistics.and_then(|statistics| statistics.num_rows.get_value().copied()) {
+                Some(count) => rows = rows.saturating_add(count),
+                None => is_known = false,
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    counted.map_err(definition)?;
+    Ok(is_known && rows <= FEW_ROWS)
 }
 
 /// The columns that a plan gives. Planning and running differ on which of them can be null, so all can.

@@ -234,9 +234,9 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
             Batches::Gathered(vec![batch])
         }
         Kind::Sql(sql) => {
-            let planned = engine.plan(sql, &parameters).await?;
-            shape::compare(query, &planned)?;
-            Batches::Stream(engine.stream(sql, &parameters).await?)
+            let prepared = engine.prepare(sql, &parameters).await?;
+            shape::compare(query, prepared.schema())?;
+            Batches::Stream(prepared.stream()?)
         }
     };
     write(query, batches, &ground.keep.folder(&query.name), pieces).await

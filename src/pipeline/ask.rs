@@ -1,5 +1,7 @@
 //! An analyst's question: stored tables, dimensions, states and metrics under one roof.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
@@ -26,7 +28,6 @@ pub async fn ask(
         .collect();
     let queries = catalog.order(&wanted)?;
     metrics::compute(engine, &queries, &mut ground.metrics).await?;
-    let schema = engine.plan(sql, &ground.metrics.parameters).await?;
-    let batches = engine.collect(sql, &ground.metrics.parameters).await?;
-    Ok((schema, batches))
+    let prepared = engine.prepare(sql, &ground.metrics.parameters).await?;
+    Ok((Arc::clone(prepared.schema()), prepared.collect().await?))
 }
