@@ -14,6 +14,7 @@ use super::folders::Folder;
 use super::{Group, Query, is_name, tables};
 use crate::error::{Error, Result};
 use crate::frames::JOBS;
+use crate::kernels::KERNELS;
 
 /// How a query is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,7 @@ struct Definition {
     looks_back: Option<Spanned<u16>>,
     looks_ahead: Option<Spanned<u16>>,
     job: Option<Spanned<BTreeMap<String, String>>>,
+    kernel: Option<Spanned<String>>,
     #[serde(rename = "column")]
     columns: Vec<ColumnDefinition>,
 }
@@ -198,6 +200,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let sql = folder.text("query.sql")?;
     let digest = digest(&text, sql.as_ref().map(|(sql, _)| sql.as_str()));
     let kind = source.kind(folder, &definition, sql, &reads)?;
+    let kernel = source.kernel(definition.kernel.as_ref(), &kind)?;
     Ok(Query {
         name: name.to_owned(),
         group,
@@ -205,6 +208,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
         description: definition.description.into_inner(),
         owner: definition.owner.into_inner(),
         kind,
+        kernel,
         reads,
         key,
         from,
@@ -355,6 +359,21 @@ impl Source<'_> {
             names.push(entry.get_ref().clone());
         }
         Ok(names)
+    }
+
+    fn kernel(&self, kernel: Option<&Spanned<String>>, kind: &Kind) -> Result<Option<String>> {
+        let Some(kernel) = kernel else { return Ok(None) };
+        let name = kernel.get_ref();
+        if !matches!(kind, Kind::Sql(_)) {
+            return Err(
+                self.refuse(&kernel.span(), "`kernel` is for kind=`sql`, whose query.sql says what it computes")
+            );
+        }
+        if !KERNELS.contains(&name.as_str()) {
+            let message = format!("kernel=`{name}` does not exist; there are: {}", KERNELS.join(", "));
+            return Err(self.refuse(&kernel.span(), &message));
+        }
+        Ok(Some(name.clone()))
     }
 
     fn kind(

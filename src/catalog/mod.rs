@@ -54,6 +54,8 @@ pub struct Query {
     pub owner: String,
     /// How it is computed.
     pub kind: Kind,
+    /// What computes the same as its SQL, faster.
+    pub kernel: Option<String>,
     /// The tables that it reads: stored ones, dimensions, states, metrics.
     pub reads: Vec<String>,
     /// The columns that the result is sorted by and unique in.

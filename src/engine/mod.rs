@@ -70,11 +70,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether queries run in this process, and not where the data may be.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.cluster.is_none()
+    }
+
     /// Plans a query. `Error::Definition` if it cannot be planned, is no query, or a `$name` has no value.
     pub async fn prepare(&self, sql: &str, parameters: &Parameters) -> Result<Prepared> {
         let mut state = self.context.state();
         let plan = query::plan(&state, sql, parameters).await?;
-        if self.cluster.is_none() && query::reads_little(&plan)? {
+        if self.is_local() && query::reads_little(&plan)? {
             // Handing rows from thread to thread would take longer than the work itself.
             state.config_mut().options_mut().execution.target_partitions = 1;
         }

@@ -27,6 +27,7 @@ use crate::catalog::{Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
 use crate::frames::{Frame, Inputs, Jobs};
+use crate::kernels::{self, Input};
 use crate::period::format_day;
 use crate::store::{DataFile, TableFiles, write_result};
 use kept::{Ingredients, Kept, KeptFile};
@@ -52,6 +53,8 @@ pub struct Ground {
     pub jobs: Arc<Jobs>,
     /// Where results are kept.
     pub keep: Keep,
+    /// The memory that a kernel may take, in bytes.
+    pub memory: u64,
 }
 
 /// The table that a query gave.
@@ -220,6 +223,9 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
     let inputs =
         query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
     let inputs: BTreeMap<String, TableFiles> = inputs.collect();
+    if let Some(batches) = by_kernel(engine, query, ground, &inputs, span).await? {
+        return write(query, batches, &ground.keep.folder(&query.name), pieces).await;
+    }
     for table in inputs.values() {
         engine.register(table)?;
     }
@@ -231,7 +237,7 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
             let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
             shape::compare(query, batch.schema_ref())?;
-            Batches::Gathered(vec![batch])
+            Batches::Gathered(Box::new(std::iter::once(Ok(batch))))
         }
         Kind::Sql(sql) => {
             let prepared = engine.prepare(sql, &parameters).await?;
@@ -244,7 +250,32 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
 
 enum Batches {
     Stream(SendableRecordBatchStream),
-    Gathered(Vec<RecordBatch>),
+    Gathered(kernels::Rows),
+}
+
+// What the query's kernel gives, if it has one and that may be used here.
+async fn by_kernel(
+    engine: &Engine,
+    query: &Query,
+    ground: &Ground,
+    inputs: &BTreeMap<String, TableFiles>,
+    span: Piece,
+) -> Result<Option<Batches>> {
+    let (Some(kernel), Some(frame), true) = (query.kernel.clone(), ground.frame, engine.is_local()) else {
+        return Ok(None);
+    };
+    let files = |table: &TableFiles| {
+        table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
+    };
+    let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
+    let frame = kernels::Frame {
+        as_of: span.sees.1.min(frame.as_of),
+        wanted: span.rows,
+        week_start: frame.week_start,
+        memory: ground.memory,
+    };
+    let schema = query.schema();
+    Ok(blocking(move || kernels::run(&kernel, &inputs, frame, &schema)).await?.map(Batches::Gathered))
 }
 
 async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
@@ -255,7 +286,7 @@ async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -
     // The writer pulls: a batch is computed when the one before it is on disk.
     blocking(move || {
         let next: Box<dyn Iterator<Item = Result<RecordBatch>>> = match batches {
-            Batches::Gathered(batches) => Box::new(batches.into_iter().map(Ok)),
+            Batches::Gathered(batches) => batches,
             Batches::Stream(mut stream) => Box::new(std::iter::from_fn(move || {
                 let batch = runtime.block_on(stream.next())?;
                 Some(batch.map_err(failure))

@@ -213,6 +213,7 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels }),
         jobs: Arc::default(),
+        memory: settings.engine.memory / 2,
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };
     Ok(Ground { snapshot, range, metrics, notes, _work: work })

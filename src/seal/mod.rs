@@ -7,7 +7,6 @@ mod dedupe;
 mod ending;
 mod large;
 mod merge;
-mod names;
 mod order;
 mod output;
 mod read;

@@ -14,9 +14,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
-use super::names;
 use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
 use crate::error::{Error, Result};
+use crate::names::ranks;
 use crate::store::CODED_COLUMNS;
 
 /// The texts of the coded columns of many chunks, in the order of `CODED_COLUMNS`.
@@ -215,7 +215,7 @@ impl<'a> Codes<'a> {
         if i32::try_from(bytes).is_err() {
             return Err(Error::Data("the ids or actions of one day are more than 2 GiB of text".into()));
         }
-        let ranks = names::ranks(&self.texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+        let ranks = ranks(&self.texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
         let mut texts = vec![""; self.texts.len()];
         for (text, &rank) in self.texts.iter().zip(&ranks) {
             texts[rank as usize] = text;

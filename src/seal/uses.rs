@@ -1,7 +1,7 @@
 //! What part of a day found that other parts may have found too: who used which app and room, and when.
 //! It collects numbers; the day is ended from them elsewhere.
 
-use super::names::Names;
+use crate::names::Names;
 
 /// A stretch of time, the end not included, in microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -101,6 +101,7 @@ fn run(
             frame,
             jobs: Arc::default(),
             keep,
+            memory: 1 << 30,
         };
         let computed = metrics::compute(&engine, &order, &mut ground).await?;
         let answer = engine.collect(ask, &parameters).await?;

@@ -8,7 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// The distinct texts of one kind, each with a number in the order of appearance. The texts are held here.
 #[derive(Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     hasher: DefaultHashBuilder,
     // With bits of the hash, which spare most comparisons of texts.
     table: HashTable<(u32, u32)>,
@@ -24,7 +24,7 @@ struct Name {
 
 impl Names {
     /// The number of a text, given anew if it is not known. The same text within something else is another name.
-    pub(super) fn number(&mut self, within: u32, text: &str) -> u32 {
+    pub(crate) fn number(&mut self, within: u32, text: &str) -> u32 {
         let hash = self.hasher.hash_one((within, text));
         let Self { hasher, table, texts, entries } = self;
         let is_same = |&(known, number): &(u32, u32)| {
@@ -46,29 +46,34 @@ impl Names {
     }
 
     /// The text of a number.
-    pub(super) fn text(&self, number: u32) -> &str {
+    pub(crate) fn text(&self, number: u32) -> &str {
         text_of(&self.texts, &self.entries, number)
     }
 
+    /// The texts in the order of their numbers.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        (0..low(self.len())).map(|number| self.text(number))
+    }
+
     /// What the text is a name in.
-    pub(super) fn within(&self, number: u32) -> u32 {
+    pub(crate) fn within(&self, number: u32) -> u32 {
         self.entries[number as usize].within
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// What they take in memory, about, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.texts.len() + self.entries.len() * (size_of::<Name>() + 2 * size_of::<(u32, u32)>())
     }
 
     /// The numbers in the order of their texts, and the rank of each number in that order. Equal texts within different
     /// things have different ranks.
-    pub(super) fn ranks(&self) -> Ranks {
-        let texts = (0..low(self.len())).map(|number| self.text(number).as_bytes()).collect::<Vec<_>>();
+    pub(crate) fn ranks(&self) -> Ranks {
+        let texts = self.texts().map(str::as_bytes).collect::<Vec<_>>();
         let ranks = ranks(&texts);
         let mut numbers = vec![0; ranks.len()];
         for (number, &rank) in (0..).zip(&ranks) {
@@ -79,15 +84,15 @@ impl Names {
 }
 
 /// An order of numbers.
-pub(super) struct Ranks {
+pub(crate) struct Ranks {
     /// By number.
-    pub(super) ranks: Vec<u32>,
+    pub(crate) ranks: Vec<u32>,
     /// By rank.
-    pub(super) numbers: Vec<u32>,
+    pub(crate) numbers: Vec<u32>,
 }
 
 /// The rank of each text among all of them, by bytes; equal texts get ranks of their own.
-pub(super) fn ranks(texts: &[&[u8]]) -> Vec<u32> {
+pub(crate) fn ranks(texts: &[&[u8]]) -> Vec<u32> {
     // Ids of one kind often begin alike ("user-000…"); eight bytes behind that tell most of them apart.
     let common = texts.split_first().map_or(0, |(first, others)| {
         others.iter().fold(first.len(), |common, text| {

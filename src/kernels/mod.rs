@@ -1,0 +1,74 @@
+//! What some queries say in SQL, computed here from the codes that Parquet files hold, without hashing or comparing rows
+//! of text. The SQL remains the definition, and runs where a kernel does not. This module knows Parquet files of rollups;
+//! it knows neither the store nor the engine, and not what its results are for.
+
+mod app_week;
+mod columns;
+mod seat_month;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::period::{Day, WeekStart};
+
+/// The names that `kernel` in `query.toml` may say.
+pub const KERNELS: &[&str] = &["app_week", "seat_month"];
+
+/// A Parquet file of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The day of its rows, for tables by day.
+    pub day: Option<Day>,
+}
+
+/// The files of each table that a query reads, by the table's name; those by day in the order of their days.
+pub type Inputs = BTreeMap<String, Vec<Input>>;
+
+/// What a kernel is told beside its tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// The last day that may be seen.
+    pub as_of: Day,
+    /// The days that rows are wanted of, by the date in their first column.
+    pub wanted: (Day, Day),
+    /// The day on which a week begins.
+    pub week_start: WeekStart,
+    /// The memory that may be taken, about, in bytes.
+    pub memory: u64,
+}
+
+/// Rows in the order of the query's key, piece by piece.
+pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// Computes what a query's SQL says; `None` if that would take more memory than allowed. `schema` is that of the result.
+pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
+    match name {
+        "app_week" => app_week::run(inputs, frame, schema),
+        "seat_month" => seat_month::run(files_of(inputs, "user_day")?, frame, schema),
+        _ => Err(Error::Definition(format!("kernel=`{name}` does not exist; there are: {}", KERNELS.join(", ")))),
+    }
+}
+
+fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [Input]> {
+    inputs.get(table).map(Vec::as_slice).ok_or_else(|| {
+        Error::Definition(format!("the kernel reads table `{table}`, which it was not given; add it to `reads`"))
+    })
+}
+
+// Columns of a kernel become a batch of the query's result. Texts may be coded; whoever checks the rows unfolds them.
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let named = schema.fields().iter().map(|field| field.name()).zip(columns);
+    RecordBatch::try_from_iter(named)
+        .map_err(|e| Error::Internal(format!("a kernel's columns are not those of its query: {e}")))
+}
+
+// Codes of texts as Arrow has them.
+fn keys(codes: impl Iterator<Item = u32>) -> Int32Array {
+    codes.map(u32::cast_signed).collect()
+}
