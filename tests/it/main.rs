@@ -8,6 +8,7 @@ mod engine;
 mod frames;
 mod golden;
 mod incremental;
+mod kernels;
 mod log;
 mod rollups;
 mod sample;
