@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use rayon::slice::ParallelSliceMut;
 
-use super::columns::{Go, Wanted, coded, texts};
+use super::columns::{Wanted, coded, days, side_by_side, texts};
 use super::{Frame, Inputs, Rows, batch, files_of, keys};
 use crate::error::Result;
 use crate::names::Names;
@@ -35,36 +35,40 @@ struct Weeks {
 /// The apps of all weeks.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
     let mut weeks = Weeks::default();
-    if weeks.count_users(inputs, frame)? == Go::Stop || weeks.count_orgs(inputs, frame)? == Go::Stop {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(weeks.batches(schema).into_iter())))
+    let fits = weeks.count_users(inputs, frame)? && weeks.count_orgs(inputs, frame)?;
+    Ok(fits.then(|| Box::new(weeks.batches(schema).into_iter()) as Rows))
 }
 
 impl Weeks {
-    fn count_users(&mut self, inputs: &Inputs, frame: Frame) -> Result<Go> {
+    // Whether the memory was enough.
+    fn count_users(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
         let (mut users, mut pairs) = (Names::default(), Pairs::new(frame));
-        let go = BY_USER.for_each(files_of(inputs, "app_user_day")?, |chunk| {
-            if let Some(ended) = pairs.begin(chunk.day) {
+        let read = days(files_of(inputs, "app_user_day")?)?;
+        for day in side_by_side(read, |(day, files)| Ok((*day, BY_USER.read_day(files)?))) {
+            let (day, chunks) = day?;
+            if let Some(ended) = pairs.begin(day) {
                 self.end_users(ended, &mut pairs, users.len());
             }
-            let (apps, ids) = (chunk.numbered(0, &mut self.apps), chunk.numbered(1, &mut users));
-            let week = pairs.week.unwrap_or_default();
-            let uses = self.week(week);
-            let columns = chunk.numbers(0).iter().zip(chunk.numbers(1));
-            for (row, (&events, &usage_ms)) in columns.enumerate() {
-                let app = apps.of(row);
-                let used = &mut uses[app as usize];
-                used.events += events;
-                used.usage_ms += usage_ms;
-                pairs.seen.push(u64::from(app) << 32 | u64::from(ids.of(row)));
+            for chunk in &chunks {
+                let (apps, ids) = (chunk.numbered(0, &mut self.apps), chunk.numbered(1, &mut users));
+                let uses = self.week(pairs.week.unwrap_or_default());
+                let columns = chunk.numbers(0).iter().zip(chunk.numbers(1));
+                for (row, (&events, &usage_ms)) in columns.enumerate() {
+                    let app = apps.of(row);
+                    let used = &mut uses[app as usize];
+                    used.events += events;
+                    used.usage_ms += usage_ms;
+                    pairs.seen.push(u64::from(app) << 32 | u64::from(ids.of(row)));
+                }
             }
-            Ok(pairs.go(users.bytes()))
-        })?;
+            if !pairs.fit_beside(users.bytes()) {
+                return Ok(false);
+            }
+        }
         if let Some(ended) = pairs.week.take() {
             self.end_users(ended, &mut pairs, users.len());
         }
-        Ok(go)
+        Ok(true)
     }
 
     fn end_users(&mut self, week: Day, pairs: &mut Pairs, users: usize) {
@@ -83,26 +87,32 @@ impl Weeks {
         pairs.seen.clear();
     }
 
-    fn count_orgs(&mut self, inputs: &Inputs, frame: Frame) -> Result<Go> {
+    fn count_orgs(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
         let (mut orgs, mut pairs) = (Names::default(), Pairs::new(frame));
         let personal = orgs.number(0, "");
-        let go = BY_ORG.for_each(files_of(inputs, "org_app_day")?, |chunk| {
-            if let Some(ended) = pairs.begin(chunk.day) {
+        let read = days(files_of(inputs, "org_app_day")?)?;
+        for day in side_by_side(read, |(day, files)| Ok((*day, BY_ORG.read_day(files)?))) {
+            let (day, chunks) = day?;
+            if let Some(ended) = pairs.begin(day) {
                 self.end_orgs(ended, &mut pairs);
             }
-            let (ids, apps) = (chunk.numbered(0, &mut orgs), chunk.numbered(1, &mut self.apps));
-            for (row, &events) in chunk.numbers(0).iter().enumerate() {
-                let org = ids.of(row);
-                if events > 0 && org != personal {
-                    pairs.seen.push(u64::from(apps.of(row)) << 32 | u64::from(org));
+            for chunk in &chunks {
+                let (ids, apps) = (chunk.numbered(0, &mut orgs), chunk.numbered(1, &mut self.apps));
+                for (row, _) in chunk.numbers(0).iter().enumerate().filter(|(_, events)| **events > 0) {
+                    let org = ids.of(row);
+                    if org != personal {
+                        pairs.seen.push(u64::from(apps.of(row)) << 32 | u64::from(org));
+                    }
                 }
             }
-            Ok(pairs.go(orgs.bytes()))
-        })?;
+            if !pairs.fit_beside(orgs.bytes()) {
+                return Ok(false);
+            }
+        }
         if let Some(ended) = pairs.week.take() {
             self.end_orgs(ended, &mut pairs);
         }
-        Ok(go)
+        Ok(true)
     }
 
     fn end_orgs(&mut self, week: Day, pairs: &mut Pairs) {
@@ -180,8 +190,7 @@ impl Pairs {
         self.seen.iter().map(|&pair| ((pair >> 32) as u32, (pair & u64::from(u32::MAX)) as u32))
     }
 
-    fn go(&self, names: usize) -> Go {
-        let bytes = names as u64 + self.seen.len() as u64 * 8;
-        if bytes > self.memory { Go::Stop } else { Go::On }
+    fn fit_beside(&self, names: usize) -> bool {
+        (names + self.seen.len() * size_of::<u64>()) as u64 <= self.memory
     }
 }

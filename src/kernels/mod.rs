@@ -4,6 +4,9 @@
 
 mod app_week;
 mod columns;
+mod integration_day;
+mod org_day;
+mod orgs;
 mod seat_month;
 
 use std::collections::BTreeMap;
@@ -16,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart};
 
 /// The names that `kernel` in `query.toml` may say.
-pub const KERNELS: &[&str] = &["app_week", "seat_month"];
+pub const KERNELS: &[&str] = &["app_week", "integration_day", "org_day", "seat_month"];
 
 /// A Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
     match name {
         "app_week" => app_week::run(inputs, frame, schema),
+        "integration_day" => integration_day::run(inputs, frame, schema),
+        "org_day" => org_day::run(inputs, frame, schema),
         "seat_month" => seat_month::run(files_of(inputs, "user_day")?, frame, schema),
         _ => Err(Error::Definition(format!("kernel=`{name}` does not exist; there are: {}", KERNELS.join(", ")))),
     }

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch,
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::columns::{Chunk, Go, Wanted, coded, texts};
+use super::columns::{Chunk, Wanted, coded, days, side_by_side, texts};
 use super::{Frame, Input, Rows, batch, keys};
 use crate::error::Result;
 use crate::names::Names;
@@ -42,24 +42,24 @@ struct Seats {
 
 /// The seats of all months, those of a month in the order of users and organisations.
 pub(super) fn run(inputs: &[Input], frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let Some(first) = inputs.iter().filter_map(|input| input.day).min() else {
-        return Ok(Some(Box::new(std::iter::empty())));
-    };
+    let days = days(inputs)?;
+    let Some(first) = days.first().map(|(day, _)| *day) else { return Ok(Some(Box::new(std::iter::empty()))) };
     let mut seats = Seats::default();
     let mut months: Vec<(Day, Vec<Seat>)> = Vec::new();
     let mut month = Grain::Month.index(first);
     let mut held = 0;
-    let go = COLUMNS.for_each(inputs, |chunk| {
-        while month < Grain::Month.index(chunk.day) {
+    for day in side_by_side(days, |(day, files)| Ok((*day, COLUMNS.read_day(files)?))) {
+        let (day, chunks) = day?;
+        while month < Grain::Month.index(day) {
             held += seats.end_month(month, frame, &mut months);
             month += 1;
         }
-        seats.add(&chunk);
-        let memory = seats.bytes() + held * size_of::<Seat>() as u64;
-        Ok(if memory > frame.memory { Go::Stop } else { Go::On })
-    })?;
-    if go == Go::Stop {
-        return Ok(None);
+        for chunk in &chunks {
+            seats.add(day, chunk);
+        }
+        if seats.bytes() + held * size_of::<Seat>() as u64 > frame.memory {
+            return Ok(None);
+        }
     }
     // The last month with activity, and the one that still sees it.
     for month in [month, month + 1] {
@@ -78,13 +78,13 @@ pub(super) fn run(inputs: &[Input], frame: Frame, schema: &SchemaRef) -> Result<
 }
 
 impl Seats {
-    fn add(&mut self, chunk: &Chunk<2, 1>) {
-        let place = chunk.day - Grain::Month.first_day(Grain::Month.index(chunk.day));
-        let next = Grain::Month.last_day(Grain::Month.index(chunk.day)) + 1;
+    fn add(&mut self, day: Day, chunk: &Chunk<2, 1>) {
+        let place = day - Grain::Month.first_day(Grain::Month.index(day));
+        let next = Grain::Month.last_day(Grain::Month.index(day)) + 1;
         let active = 1_u32 << place;
         let seen = (0x0fff_ffff << place) & MONTH;
         // Days of the next month whose window still holds this one.
-        let seen_next = u32::try_from(chunk.day + WINDOW - next).map_or(0, |days| (1_u32 << days) - 1);
+        let seen_next = u32::try_from(day + WINDOW - next).map_or(0, |days| (1_u32 << days) - 1);
         let (orgs, users) = (chunk.numbered(0, &mut self.orgs), chunk.numbered(1, &mut self.users));
         for (row, &events) in chunk.numbers(0).iter().enumerate() {
             if events == 0 {
