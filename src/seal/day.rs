@@ -12,7 +12,7 @@ use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::Rollup;
-use super::rows::{RowId, Rows, gather, plain, position, rows_at_once};
+use super::rows::{RowId, Rows, gather, position, rows_at_once};
 use super::who::Who;
 use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
@@ -171,7 +171,7 @@ pub(super) fn write_part(
     let table = Table::Events;
     let rolled_up = batches.map(|batch| {
         let batch = batch?;
-        roll_up(place, &mut rollup, &plain(&batch)?, &mut files, crossing)?;
+        roll_up(place, &mut rollup, &batch, &mut files, crossing)?;
         Ok(batch)
     });
     let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;

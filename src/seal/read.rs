@@ -35,7 +35,7 @@ impl SealedFile {
         self.footer.metadata().row_groups().iter().map(decoded_bytes).sum()
     }
 
-    /// Its events with the given columns, in the order of the file; all columns, ids coded, if `None`.
+    /// Its events with the given columns, or all, ids coded, in the order of the file.
     pub(super) fn batches(
         &self,
         columns: Option<&[&str]>,
@@ -43,12 +43,9 @@ impl SealedFile {
         let failed = |cause: &dyn std::fmt::Display| Error::path("read", &self.path, cause);
         let file = File::open(&self.path).map_err(|cause| failed(&cause))?;
         let largest = self.footer.metadata().row_groups().iter().map(decoded_bytes).max().unwrap_or(0);
-        let footer = if columns.is_none() {
-            let options = ArrowReaderOptions::new().with_schema(coded_schema(self.footer.schema()));
-            ArrowReaderMetadata::try_new(Arc::clone(self.footer.metadata()), options).map_err(|cause| failed(&cause))?
-        } else {
-            self.footer.clone()
-        };
+        let options = ArrowReaderOptions::new().with_schema(coded_schema(self.footer.schema()));
+        let footer = ArrowReaderMetadata::try_new(Arc::clone(self.footer.metadata()), options)
+            .map_err(|cause| failed(&cause))?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer)
             .with_batch_size(rows_at_once(largest).min(CHUNK_ROWS));
         if let Some(columns) = columns {

@@ -4,15 +4,16 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use super::output::Output;
-use super::rows::Texts;
+use super::rows::Coded;
 use super::uses::Uses;
 use super::who::Who;
 use crate::error::{Error, Result};
 use crate::event::{CHECK_IN, Table};
+use crate::store::code;
 
 /// The columns of `events` that a rollup reads.
 pub(super) const ROLLUP_COLUMNS: [&str; 7] =
@@ -21,7 +22,6 @@ pub(super) const ROLLUP_COLUMNS: [&str; 7] =
 /// The state of a pass over events that are sorted by organisation, user, app and instant.
 pub(super) struct Rollup<'a> {
     who: &'a Who,
-    excluded_actions: Vec<&'a [u8]>,
     org: Option<String>,
     user: String,
     // Counts the users of organisations, so that a room can tell whether it has seen the present one.
@@ -70,32 +70,42 @@ struct Room {
 
 // The columns of a batch.
 struct Columns<'b> {
-    orgs: Texts<'b>,
-    users: Texts<'b>,
-    apps: Texts<'b>,
-    actions: Texts<'b>,
-    rooms: &'b StringArray,
+    orgs: &'b Coded,
+    users: &'b Coded,
+    apps: &'b Coded,
+    // By the code of an action.
+    actions: Vec<Action>,
+    action_codes: &'b [u32],
+    rooms: &'b Coded,
     instants: &'b [i64],
     durations: &'b [i64],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Excluded,
+    CheckIn,
+    Other,
 }
 
 impl Columns<'_> {
     // Whether the next row is of the same organisation, user and app.
     fn goes_on(&self, row: usize) -> bool {
-        row + 1 < self.orgs.len()
-            && self.apps.at(row) == self.apps.at(row + 1)
-            && self.users.at(row) == self.users.at(row + 1)
-            && self.orgs.at(row) == self.orgs.at(row + 1)
+        row + 1 < self.action_codes.len()
+            && self.apps.is_same(row, row + 1)
+            && self.users.is_same(row, row + 1)
+            && self.orgs.is_same(row, row + 1)
+    }
+
+    fn action(&self, row: usize) -> Action {
+        self.actions[self.action_codes[row] as usize]
     }
 }
 
 impl<'a> Rollup<'a> {
     pub(super) fn new(who: &'a Who) -> Self {
-        let mut excluded_actions = who.exclude_actions.iter().map(String::as_bytes).collect::<Vec<_>>();
-        excluded_actions.sort_unstable();
         Self {
             who,
-            excluded_actions,
             org: None,
             user: String::new(),
             user_turn: 0,
@@ -117,10 +127,11 @@ impl<'a> Rollup<'a> {
 
     /// Adds the next events. Events out of order are an internal error, since their rows would come twice.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = code(batch).map_err(|cause| Error::Internal(format!("cannot roll up events: {cause}")))?;
         let column = |name: &str| batch.column_by_name(name);
-        let text = |name: &str| column(name).and_then(|column: &ArrayRef| column.as_string_opt::<i32>());
-        let (Some(user_id), Some(org_id), Some(app_id), Some(action), Some(rooms)) =
-            (text("user_id"), text("org_id"), text("app_id"), text("action"), text("concurrent_id"))
+        let coded = |name: &str| column(name).and_then(Coded::new);
+        let (Some(users), Some(orgs), Some(apps), Some(actions), Some(rooms)) =
+            (coded("user_id"), coded("org_id"), coded("app_id"), coded("action"), coded("concurrent_id"))
         else {
             return Err(Error::Internal("cannot roll up events: an id or the action is no text".into()));
         };
@@ -131,13 +142,20 @@ impl<'a> Rollup<'a> {
         let (Some(ts), Some(duration_ms)) = (ts, duration_ms) else {
             return Err(Error::Internal("cannot roll up events: ts or duration_ms is no integer".into()));
         };
-        let [orgs, users, apps, actions] = [org_id, user_id, app_id, action].map(Texts::new);
-        let (instants, durations) = (ts.values(), duration_ms.values());
-        let columns = Columns { orgs, users, apps, actions, rooms, instants, durations };
+        let columns = Columns {
+            orgs: &orgs,
+            users: &users,
+            apps: &apps,
+            actions: actions.texts.iter().map(|text| self.action(text.unwrap_or_default())).collect(),
+            action_codes: actions.codes.values(),
+            rooms: &rooms,
+            instants: ts.values(),
+            durations: duration_ms.values(),
+        };
         let mut row = 0;
         while row < batch.num_rows() {
-            self.turn_to(org_id.value(row), user_id.value(row))?;
-            row = self.add_run(&columns, row, app_id.value(row));
+            self.turn_to(orgs.str(row), users.str(row))?;
+            row = self.add_run(&columns, row, apps.str(row));
         }
         Ok(())
     }
@@ -152,7 +170,8 @@ impl<'a> Rollup<'a> {
         let mut row = first;
         loop {
             run.events += 1;
-            if !self.is_excluded_action(columns.actions.at(row)) {
+            let action = columns.action(row);
+            if action != Action::Excluded {
                 if is_human {
                     if run.human_events == 0 {
                         let user = self.user_number();
@@ -181,8 +200,8 @@ impl<'a> Rollup<'a> {
         let duration_ms = columns.durations[row];
         run.human_events += 1;
         run.usage_ms = run.usage_ms.saturating_add(duration_ms);
-        run.check_ins += i64::from(columns.actions.at(row) == CHECK_IN.as_bytes());
-        let room_id = columns.rooms.value(row);
+        run.check_ins += i64::from(columns.action(row) == Action::CheckIn);
+        let room_id = columns.rooms.str(row);
         let room = (!room_id.is_empty()).then(|| self.add_to_room(app, room_id, duration_ms));
         self.uses.add(columns.instants[row], duration_ms, room);
     }
@@ -205,10 +224,11 @@ impl<'a> Rollup<'a> {
         number
     }
 
-    fn is_excluded_action(&self, action: &[u8]) -> bool {
-        match self.excluded_actions.as_slice() {
-            few if few.len() <= 4 => few.contains(&action),
-            many => many.binary_search(&action).is_ok(),
+    fn action(&self, action: &str) -> Action {
+        match action {
+            excluded if self.who.exclude_actions.contains(excluded) => Action::Excluded,
+            CHECK_IN => Action::CheckIn,
+            _ => Action::Other,
         }
     }
 

@@ -63,14 +63,24 @@ pub(super) struct Coded {
 }
 
 impl Coded {
-    fn new(column: &ArrayRef) -> Option<Self> {
+    pub(super) fn new(column: &ArrayRef) -> Option<Self> {
         let coded = column.as_dictionary_opt::<UInt32Type>()?;
         Some(Self { codes: coded.keys().clone(), texts: coded.values().as_string_opt::<i32>()?.clone() })
     }
 
     /// The text of a row.
+    pub(super) fn str(&self, row: usize) -> &str {
+        self.texts.value(self.codes.value(row) as usize)
+    }
+
+    /// The bytes of a row's text.
     pub(super) fn text(&self, row: usize) -> &[u8] {
-        self.texts.value(self.codes.value(row) as usize).as_bytes()
+        self.str(row).as_bytes()
+    }
+
+    /// Whether two rows have the same text.
+    pub(super) fn is_same(&self, row: usize, other: usize) -> bool {
+        self.codes.value(row) == self.codes.value(other) || self.text(row) == self.text(other)
     }
 }
 
