@@ -1,6 +1,7 @@
 //! The settings file as values: what can be set, the defaults, and what is refused.
 //! It reads no environment and opens nothing but the settings file; parts that do work take what they need from it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::period::{Day, WeekStart, parse_day};
+use crate::period::{Day, WeekStart, Weekday, parse_day};
 
 /// Everything that `orgpulse.toml` can say. Paths are as written; [`Settings::read`] makes them absolute to the file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -34,6 +35,8 @@ pub struct Settings {
     pub dag: DagSettings,
     /// The thresholds of deep integration.
     pub deep: DeepSettings,
+    /// Work days, and what is counted on them only.
+    pub work: WorkSettings,
     /// Memory and threads.
     pub engine: EngineSettings,
 }
@@ -76,6 +79,8 @@ pub struct DimensionSettings {
     pub campaigns: Option<PathBuf>,
     /// Named lists of companies.
     pub account_lists: Option<PathBuf>,
+    /// Holidays, make-up work days and school terms.
+    pub calendar: Option<PathBuf>,
 }
 
 /// `[report]`
@@ -204,6 +209,28 @@ pub struct DeepSettings {
     pub decide_days: u32,
 }
 
+/// `[work]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkSettings {
+    /// The days of the week that are off unless the calendar file says otherwise.
+    pub weekend: BTreeSet<Weekday>,
+    /// The days on which a segment has a DAG rate.
+    pub dag_rate: CountedDays,
+    /// The days that a campaign's streak is made of.
+    pub streaks: CountedDays,
+}
+
+/// On which days something is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountedDays {
+    /// On every day.
+    AllDays,
+    /// On work days; days off are passed over.
+    WorkDays,
+}
+
 /// `[engine]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -283,6 +310,16 @@ impl Default for DeepSettings {
     }
 }
 
+impl Default for WorkSettings {
+    fn default() -> Self {
+        Self {
+            weekend: BTreeSet::from([Weekday::Saturday, Weekday::Sunday]),
+            dag_rate: CountedDays::AllDays,
+            streaks: CountedDays::AllDays,
+        }
+    }
+}
+
 impl Default for EngineSettings {
     fn default() -> Self {
         Self { kind: EngineKind::Local, memory: 2 << 30, threads: 0 }
@@ -323,6 +360,7 @@ impl Settings {
             "who": self.who,
             "dag": self.dag,
             "deep": self.deep,
+            "work": self.work,
         });
         format!("{:x}", Sha256::digest(numbers.to_string()))
     }
@@ -335,6 +373,7 @@ impl Settings {
             &mut dimensions.apps,
             &mut dimensions.campaigns,
             &mut dimensions.account_lists,
+            &mut dimensions.calendar,
             &mut self.queries.path,
         ];
         for path in optional.into_iter().flatten().chain([&mut self.store.path, &mut self.reports.path]) {
@@ -444,6 +483,8 @@ mod tests {
         check_refused("[report]\ntime_zone = \"Mars\"\n", &["line 2", "time_zone", "IANA"]);
         check_refused("[report]\nweek_start = \"friday\"\n", &["line 2", "monday", "sunday"]);
         check_refused("[ingest]\nmax_rejected = 5.0\n", &["line 2", "0 to 1"]);
+        check_refused("[work]\nweekend = [\"caturday\"]\n", &["line 2", "caturday", "saturday"]);
+        check_refused("[work]\nstreaks = \"weekdays\"\n", &["line 2", "all_days", "work_days"]);
         check_refused("[engine]\nmemory = \"1KB\"\n", &["line 2", "memory", "64MB"]);
         check_refused("[[ingest.source]]\nmatch = \"*.csv\"\nts = \"minutes\"\n", &["line 3", "rfc3339"]);
         check_refused("[dags]\n", &["line 1", "dags"]);
@@ -455,5 +496,7 @@ mod tests {
         assert_eq!(hash(""), hash("[store]\npath = \"elsewhere\"\n"));
         assert_ne!(hash(""), hash("[dag]\nmin_apps = 4\n"));
         assert_eq!(hash(""), hash("[dag]\norg_min_usage = \"600s\"\n"));
+        assert_eq!(hash(""), hash("[work]\nweekend = [\"sunday\", \"saturday\"]\n"));
+        assert_ne!(hash(""), hash("[work]\nweekend = []\n"));
     }
 }

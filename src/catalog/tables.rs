@@ -21,6 +21,7 @@ pub const PREPARED: &[&str] = &[
     "excluded_categories",
     "orgs",
     "users",
+    "work_days",
 ];
 
 /// The tables that any query may read without another query being computed.

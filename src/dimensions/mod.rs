@@ -1,10 +1,13 @@
-//! Dimension files: organisations, users, apps, campaigns and account lists, checked on load and written as tables
-//! with resolved history. It knows their columns and rules; it does not know which metric reads them.
+//! Dimension files: organisations, users, apps, campaigns, account lists and the work calendar, checked on load and
+//! written as tables with resolved history. It knows their columns and rules; it does not know which metric reads them.
 
 mod history;
+mod notes;
 mod rows;
+mod work_days;
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +21,8 @@ use crate::settings::{DimensionSettings, Settings};
 use crate::store::{TableFiles, write_result};
 
 use history::Span;
-use rows::{LeftOut, Row, for_each_row};
+use notes::Notes;
+use rows::{Row, for_each_row};
 
 /// The days of the observed range, both ends inclusive; `None` = no event was ever accepted.
 pub type ObservedRange = Option<(Day, Day)>;
@@ -27,7 +31,7 @@ pub type ObservedRange = Option<(Day, Day)>;
 pub const STAGES: [&str; 4] = ["store", "process", "flow", "decide"];
 
 /// The names of the tables that [`write_tables`] makes.
-pub const TABLES: [&str; 9] = [
+pub const TABLES: [&str; 10] = [
     "account_lists",
     "apps",
     "campaigns",
@@ -37,17 +41,18 @@ pub const TABLES: [&str; 9] = [
     "excluded_categories",
     "orgs",
     "users",
+    "work_days",
 ];
 
 /// The users whom the users file calls internal; none without a file.
 pub fn internal_users(settings: &DimensionSettings, zone: Tz) -> Result<HashSet<String>> {
-    let users = read_users(settings.users.as_deref(), zone, &mut LeftOut::default())?;
+    let users = read_users(settings.users.as_deref(), zone, &mut Notes::default())?;
     Ok(users.into_iter().filter(|(_, user)| user.is_internal).map(|(id, _)| id).collect())
 }
 
 /// Loads every dimension file and writes each as one Parquet table under `folder`, with the small tables that
-/// queries join: the observed days and what the settings exclude. Also gives what was left out of the files, in
-/// sentences.
+/// queries join: the observed days, which of them are work days, and what the settings exclude. Also gives what the
+/// user should know about the files, in sentences.
 pub fn write_tables(
     settings: &Settings,
     range: ObservedRange,
@@ -55,8 +60,7 @@ pub fn write_tables(
 ) -> Result<(Vec<TableFiles>, Vec<String>)> {
     let zone = settings.report.time_zone;
     let files = &settings.dimensions;
-    let mut left_out = LeftOut::default();
-    let notes = &mut left_out;
+    let mut notes = Notes::default();
     let texts = |name: &str, values: &[String]| {
         let mut sorted: Vec<&str> = values.iter().map(String::as_str).collect();
         sorted.sort_unstable();
@@ -64,27 +68,33 @@ pub fn write_tables(
         table(&[(name, text(sorted))])
     };
     let tables = [
-        ("account_lists", account_lists(files.account_lists.as_deref(), notes)?, vec!["list", "account"]),
-        ("apps", apps(files.apps.as_deref(), zone, notes)?, vec!["app_id", "valid_from"]),
-        ("campaigns", campaigns(files.campaigns.as_deref(), zone, notes)?, vec!["campaign"]),
+        ("account_lists", account_lists(files.account_lists.as_deref(), &mut notes)?, vec!["list", "account"]),
+        ("apps", apps(files.apps.as_deref(), zone, &mut notes)?, vec!["app_id", "valid_from"]),
+        ("campaigns", campaigns(files.campaigns.as_deref(), zone, &mut notes)?, vec!["campaign"]),
         ("excluded_actions", texts("action", &settings.who.exclude_actions)?, vec!["action"]),
         ("excluded_apps", texts("app_id", &settings.who.exclude_apps)?, vec!["app_id"]),
         ("excluded_categories", texts("category", &settings.deep.excluded_categories)?, vec!["category"]),
-        ("orgs", orgs(files.orgs.as_deref(), zone, notes)?, vec!["org_id", "valid_from"]),
-        ("users", users(files.users.as_deref(), zone, notes)?, vec!["user_id"]),
+        ("orgs", orgs(files.orgs.as_deref(), zone, &mut notes)?, vec!["org_id", "valid_from"]),
+        ("users", users(files.users.as_deref(), zone, &mut notes)?, vec!["user_id"]),
     ];
     let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, vec![batch], &key));
     let days = write_table(folder, "days", days(range)?, &["day"]);
-    Ok((tables.chain([days]).collect::<Result<_>>()?, left_out.sentences()))
+    let work_days = work_days::work_days(files.calendar.as_deref(), zone, &settings.work, range, &mut notes)?;
+    let work_days = write_table(folder, "work_days", work_days, &["day", "role"]);
+    Ok((tables.chain([days, work_days]).collect::<Result<_>>()?, notes.sentences()))
 }
 
-// The observed days, month by month: a new day leaves the months before it as they were.
 fn days(range: ObservedRange) -> Result<Vec<RecordBatch>> {
-    let days = |(from, until)| table(&[("day", Arc::new(Date32Array::from_iter_values(from..=until)))]);
-    let Some((first, last)) = range else { return Ok(vec![days((0, -1))?]) };
-    let month = |index| (Grain::Month.first_day(index).max(first), Grain::Month.last_day(index).min(last));
-    let months = (Grain::Month.index(first)..=Grain::Month.index(last)).map(month);
-    months.map(days).collect()
+    let days = |days: RangeInclusive<Day>| table(&[("day", Arc::new(Date32Array::from_iter_values(days)))]);
+    by_month(range).into_iter().map(days).collect()
+}
+
+// The observed days, month by month: a new day leaves the months before it as they were. Without any, one month of none.
+fn by_month(range: ObservedRange) -> Vec<RangeInclusive<Day>> {
+    let (first, last) = range.unwrap_or((0, -1));
+    let month = |index| Grain::Month.first_day(index).max(first)..=Grain::Month.last_day(index).min(last);
+    let months = Grain::Month.index(first)..=Grain::Month.index(last).max(Grain::Month.index(first));
+    months.map(month).collect()
 }
 
 // Each batch becomes a file.
@@ -114,11 +124,11 @@ struct OrgRow {
     edition: String,
 }
 
-fn orgs(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
+fn orgs(path: Option<&Path>, zone: Tz, notes: &mut Notes) -> Result<RecordBatch> {
     let columns = ["org_id", "name", "headcount", "industry", "region", "edition", "registered_at", "valid_from"];
     let mut spans = Vec::new();
     let mut registered: BTreeMap<String, Option<Day>> = BTreeMap::new();
-    for_each_row(path, &columns, 1, left_out, |row, _| {
+    for_each_row(path, &columns, 1, notes, |row, _| {
         let id = row.text(0);
         let since = row.day(6, zone)?;
         registered.entry(id.clone()).and_modify(|known| *known = earliest(*known, since)).or_insert(since);
@@ -156,12 +166,12 @@ struct AppRow {
     stage: String,
 }
 
-fn apps(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
+fn apps(path: Option<&Path>, zone: Tz, notes: &mut Notes) -> Result<RecordBatch> {
     let columns = ["app_id", "name", "category", "system", "stage", "valid_from"];
     let mut spans = Vec::new();
-    for_each_row(path, &columns, 1, left_out, |row, left_out| {
+    for_each_row(path, &columns, 1, notes, |row, notes| {
         let attributes =
-            AppRow { name: row.text(1), category: row.text(2), system: row.text(3), stage: stages(row, 4, left_out) };
+            AppRow { name: row.text(1), category: row.text(2), system: row.text(3), stage: stages(row, 4, notes) };
         spans.push((row.text(0), row.day(5, zone)?, attributes));
         Ok(())
     })?;
@@ -179,14 +189,15 @@ fn apps(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordB
 }
 
 // The stages of an app between semicolons, as in `;store;flow;`, so that one is found by `like '%;flow;%'`.
-fn stages(row: &Row, column: usize, left_out: &mut LeftOut) -> String {
+fn stages(row: &Row, column: usize, notes: &mut Notes) -> String {
     let mut stages = String::from(";");
     for stage in row.get(column).split(';').map(str::trim).filter(|stage| !stage.is_empty()) {
         if STAGES.contains(&stage) {
             stages.push_str(stage);
             stages.push(';');
         } else {
-            left_out.add(row, &format!("`{stage}` is no stage, only {} are", STAGES.join(", ")));
+            let what = format!("left out what is no stage, only {} are", STAGES.join(", "));
+            notes.add(row.path, &what, &format!("`{stage}` in {}", row.place()));
         }
     }
     stages
@@ -201,10 +212,10 @@ struct UserRow {
 }
 
 // Of several rows of a user the last one holds.
-fn read_users(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<BTreeMap<String, UserRow>> {
+fn read_users(path: Option<&Path>, zone: Tz, notes: &mut Notes) -> Result<BTreeMap<String, UserRow>> {
     let columns = ["user_id", "registered_at", "role", "campaign", "invited_by", "is_internal"];
     let mut users = BTreeMap::new();
-    for_each_row(path, &columns, 1, left_out, |row, _| {
+    for_each_row(path, &columns, 1, notes, |row, _| {
         let flag = row.get(5);
         let user = UserRow {
             registered_on: row.day(1, zone)?,
@@ -219,8 +230,8 @@ fn read_users(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<B
     Ok(users)
 }
 
-fn users(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
-    let users = read_users(path, zone, left_out)?;
+fn users(path: Option<&Path>, zone: Tz, notes: &mut Notes) -> Result<RecordBatch> {
+    let users = read_users(path, zone, notes)?;
     let of = |field: fn(&UserRow) -> &String| text(users.values().map(|u| field(u).as_str()));
     table(&[
         ("user_id", text(users.keys().map(String::as_str))),
@@ -241,10 +252,10 @@ struct CampaignRow {
     streak_days: Option<i64>,
 }
 
-fn campaigns(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<RecordBatch> {
+fn campaigns(path: Option<&Path>, zone: Tz, notes: &mut Notes) -> Result<RecordBatch> {
     let columns = ["campaign", "name", "start_on", "end_on", "cost", "reward_per_completion", "streak_days"];
     let mut campaigns = BTreeMap::new();
-    for_each_row(path, &columns, 1, left_out, |row, _| {
+    for_each_row(path, &columns, 1, notes, |row, _| {
         let campaign = CampaignRow {
             name: row.text(1),
             start_on: row.day(2, zone)?,
@@ -270,9 +281,9 @@ fn campaigns(path: Option<&Path>, zone: Tz, left_out: &mut LeftOut) -> Result<Re
     ])
 }
 
-fn account_lists(path: Option<&Path>, left_out: &mut LeftOut) -> Result<RecordBatch> {
+fn account_lists(path: Option<&Path>, notes: &mut Notes) -> Result<RecordBatch> {
     let mut rows = Vec::new();
-    for_each_row(path, &["list", "account", "org_id"], 2, left_out, |row, _| {
+    for_each_row(path, &["list", "account", "org_id"], 2, notes, |row, _| {
         rows.push((row.text(0), row.text(1), row.text(2)));
         Ok(())
     })?;
@@ -355,7 +366,7 @@ mod tests {
              a,Alpha,,,\n",
         );
         let zone = "Asia/Shanghai".parse().expect("a zone");
-        let batch = orgs(Some(&path), zone, &mut LeftOut::default()).expect("orgs");
+        let batch = orgs(Some(&path), zone, &mut Notes::default()).expect("orgs");
         assert_eq!(strings(&batch, "name"), ["Alpha", "Beta", "Beta SE"]);
         assert_eq!(strings(&batch, "headcount"), ["", "10", "2001"]);
         assert_eq!(strings(&batch, "registered_on"), ["", "2026-02-02", "2026-02-02"]);
@@ -367,7 +378,7 @@ mod tests {
     fn the_last_row_of_a_user_wins() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = write(folder.path(), "users.csv", "user_id,is_internal,role\nu,1,x\nv,TRUE,\nu,no,y\n");
-        let batch = users(Some(&path), Tz::UTC, &mut LeftOut::default()).expect("users");
+        let batch = users(Some(&path), Tz::UTC, &mut Notes::default()).expect("users");
         assert_eq!(strings(&batch, "role"), ["y", ""]);
         assert_eq!(strings(&batch, "is_internal"), ["false", "true"]);
         let settings = DimensionSettings { users: Some(path), ..DimensionSettings::default() };
@@ -378,7 +389,7 @@ mod tests {
     fn check_refused(content: &str, expected: &[&str]) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = write(folder.path(), "orgs.csv", content);
-        let message = orgs(Some(&path), Tz::UTC, &mut LeftOut::default()).expect_err("must be refused").to_string();
+        let message = orgs(Some(&path), Tz::UTC, &mut Notes::default()).expect_err("must be refused").to_string();
         for part in expected.iter().chain(&["orgs.csv"]) {
             assert!(message.contains(part), "{part:?} is not in: {message}");
         }
@@ -397,12 +408,12 @@ mod tests {
     fn what_cannot_be_used_is_left_out_and_said() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = write(folder.path(), "apps.csv", "app_id,stage\na, store ;flow\nb,keep;decide\n,store\nc,keep\n");
-        let mut left_out = LeftOut::default();
-        let batch = apps(Some(&path), Tz::UTC, &mut left_out).expect("apps");
+        let mut notes = Notes::default();
+        let batch = apps(Some(&path), Tz::UTC, &mut notes).expect("apps");
         assert_eq!(strings(&batch, "stage"), [";store;flow;", ";decide;", ";"]);
-        let sentences = left_out.sentences();
+        let sentences = notes.sentences();
         assert_eq!(sentences.len(), 2, "{sentences:?}");
-        assert!(sentences.iter().any(|s| s.contains("`keep` is no stage") && s.contains("2 times, first in line 3")));
+        assert!(sentences.iter().any(|s| s.contains("no stage") && s.contains("(`keep` in line 3, `keep` in line 5)")));
         assert!(sentences.iter().any(|s| s.contains("without app_id") && s.contains("line 4")));
     }
 
@@ -419,7 +430,7 @@ mod tests {
         .expect("a batch");
         let file = write_result(folder.path(), &batch.schema(), &[], [Ok(batch)]).expect("a file").expect("rows");
         let path = folder.path().join(file.path);
-        let batch = orgs(Some(&path), Tz::UTC, &mut LeftOut::default()).expect("orgs");
+        let batch = orgs(Some(&path), Tz::UTC, &mut Notes::default()).expect("orgs");
         assert_eq!(strings(&batch, "headcount"), ["5", ""]);
         assert_eq!(strings(&batch, "registered_on"), ["2026-01-02", ""]);
     }

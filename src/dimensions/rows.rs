@@ -1,8 +1,7 @@
 //! The rows of a dimension file, CSV or Parquet, as text with the place they came from.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::{AsArray, StringArray};
 use arrow::compute::cast;
@@ -14,10 +13,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::error::{Error, Result};
 use crate::period::{Day, local_day, parse_day};
 
+use super::notes::Notes;
+
 /// One row. Columns are numbered as in the list given to [`for_each_row`]; one that the file lacks is empty.
 pub(super) struct Row<'a> {
-    path: &'a Path,
-    /// `line` or `row`, with its number from 1.
+    pub(super) path: &'a Path,
+    // `line` or `row`, with its number from 1.
     place: (&'static str, u64),
     columns: &'a [&'a str],
     values: Vec<&'a str>,
@@ -26,6 +27,12 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     pub(super) fn get(&self, column: usize) -> &str {
         self.values[column]
+    }
+
+    /// Where it stands in its file: `line 7` of CSV, `row 6` of Parquet.
+    pub(super) fn place(&self) -> String {
+        let (kind, number) = self.place;
+        format!("{kind} {number}")
     }
 
     pub(super) fn text(&self, column: usize) -> String {
@@ -72,29 +79,8 @@ impl Row<'_> {
 
     /// The error for a value that cannot be used.
     pub(super) fn refuse(&self, column: usize, advice: &str) -> Error {
-        let (kind, number) = self.place;
         let (path, name, value) = (self.path.display(), self.columns[column], self.values[column]);
-        Error::Data(format!("{path}, {kind} {number}: {name}=`{value}`; {advice}"))
-    }
-}
-
-/// What was left out of dimension files: each kind of thing, how often, and where first.
-#[derive(Debug, Default)]
-pub(super) struct LeftOut(BTreeMap<(PathBuf, String), (u64, String)>);
-
-impl LeftOut {
-    pub(super) fn add(&mut self, row: &Row, what: &str) {
-        let (kind, number) = row.place;
-        let key = (row.path.to_owned(), what.to_owned());
-        self.0.entry(key).or_insert_with(|| (0, format!("{kind} {number}"))).0 += 1;
-    }
-
-    pub(super) fn sentences(&self) -> Vec<String> {
-        let sentence = |((path, what), (times, place)): (&(PathBuf, String), &(u64, String))| {
-            let times = if *times == 1 { format!("in {place}") } else { format!("{times} times, first in {place}") };
-            format!("{}: left out {what} ({times})", path.display())
-        };
-        self.0.iter().map(sentence).collect()
+        Error::Data(format!("{path}, {}: {name}=`{value}`; {advice}", self.place()))
     }
 }
 
@@ -104,8 +90,8 @@ pub(super) fn for_each_row(
     path: Option<&Path>,
     columns: &[&str],
     needed: usize,
-    left_out: &mut LeftOut,
-    mut take: impl FnMut(&Row, &mut LeftOut) -> Result<()>,
+    notes: &mut Notes,
+    mut take: impl FnMut(&Row, &mut Notes) -> Result<()>,
 ) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let file = File::open(path).map_err(|e| {
@@ -116,10 +102,10 @@ pub(super) fn for_each_row(
     })?;
     let take = |row: &Row| match (0..needed).find(|&column| row.get(column).is_empty()) {
         Some(column) => {
-            left_out.add(row, &format!("a row without {}", columns[column]));
+            notes.add(path, &format!("left out rows without {}", columns[column]), &row.place());
             Ok(())
         }
-        None => take(row, left_out),
+        None => take(row, notes),
     };
     if path.extension().is_some_and(|extension| extension == "parquet") {
         parquet_rows(path, file, columns, needed, take)

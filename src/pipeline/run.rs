@@ -20,7 +20,7 @@ use crate::frames::Frame;
 use crate::metrics::{self, Computed, Keep, PieceReport, Source, named_values};
 use crate::period::{Day, format_day, local_day};
 use crate::report::{self, Head, Page};
-use crate::settings::Settings;
+use crate::settings::{CountedDays, Settings};
 use crate::store::{Snapshot, Store};
 
 /// What a run is asked for.
@@ -278,7 +278,8 @@ fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
     let date = |day: Option<Day>| ScalarValue::Date32(day);
     let integer = |value: i64| ScalarValue::Int64(Some(value));
     let flag = |path: &Option<PathBuf>| ScalarValue::Boolean(Some(path.is_some()));
-    let (dag, deep) = (&settings.dag, &settings.deep);
+    let on_work_days = |days: CountedDays| ScalarValue::Boolean(Some(days == CountedDays::WorkDays));
+    let (dag, deep, work) = (&settings.dag, &settings.deep, &settings.work);
     Parameters::from_iter(
         [
             ("first_day", date(range.map(|(first, _)| first))),
@@ -295,6 +296,8 @@ fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
             ("decide_days", integer(deep.decide_days.into())),
             ("week_start", ScalarValue::Utf8(Some(settings.report.week_start.name().to_owned()))),
             ("time_zone", ScalarValue::Utf8(Some(settings.report.time_zone.name().to_owned()))),
+            ("dag_rate_on_work_days", on_work_days(work.dag_rate)),
+            ("streaks_on_work_days", on_work_days(work.streaks)),
             ("has_orgs", flag(&settings.dimensions.orgs)),
             ("has_users", flag(&settings.dimensions.users)),
             ("has_apps", flag(&settings.dimensions.apps)),

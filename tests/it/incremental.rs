@@ -11,8 +11,9 @@ use orgpulse::engine::Engine;
 use orgpulse::error::Result;
 use orgpulse::generate::{self, Plan};
 use orgpulse::ingest::Input;
+use orgpulse::period::format_day;
 use orgpulse::pipeline::{self, RunOrder, RunReport};
-use orgpulse::settings::Settings;
+use orgpulse::settings::{CountedDays, Settings};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
@@ -35,6 +36,8 @@ enum Step {
     ExcludeCategory(bool),
     /// An organisation gets another name and size on a day.
     RenameOrg(u32),
+    /// Everybody is off on a day, and DAG rates and streaks are of work days.
+    Holiday(u32),
     /// The report of an earlier day.
     AsOf(u32),
 }
@@ -47,6 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::ExcludeApp),
         1 => any::<bool>().prop_map(Step::ExcludeCategory),
         1 => (0_u32..DAYS).prop_map(Step::RenameOrg),
+        1 => (0_u32..DAYS).prop_map(Step::Holiday),
         1 => (5_u32..DAYS).prop_map(Step::AsOf),
     ];
     (logs, prop::collection::vec(step, 3..6)).prop_map(|(first, mut rest)| {
@@ -77,6 +81,7 @@ impl World {
             ("apps.csv", &mut settings.dimensions.apps),
             ("campaigns.csv", &mut settings.dimensions.campaigns),
             ("account_lists.csv", &mut settings.dimensions.account_lists),
+            ("calendar.csv", &mut settings.dimensions.calendar),
         ] {
             *place = Some(root.path().join(name));
         }
@@ -105,15 +110,24 @@ impl World {
                     if *is_excluded { vec!["business".into()] } else { vec!["communication".into()] };
             }
             Step::RenameOrg(day) => {
-                let path = self.root.path().join("orgs.csv");
-                let text = fs::read_to_string(&path).expect("the orgs file");
-                let id = text.lines().nth(1).and_then(|line| line.split(',').next()).expect("an org").to_owned();
-                let since = orgpulse::period::format_day(FIRST_DAY + day.cast_signed());
-                let row = format!("{id},Renamed {day},{},Retail,EU,pro,,{since}\n", 100 * (day + 1));
-                fs::write(&path, text + &row).expect("the orgs file");
+                let text = fs::read_to_string(self.root.path().join("orgs.csv")).expect("the orgs file");
+                let id = text.lines().nth(1).and_then(|line| line.split(',').next()).expect("an org");
+                let since = format_day(FIRST_DAY + day.cast_signed());
+                self.append("orgs.csv", &format!("{id},Renamed {day},{},Retail,EU,pro,,{since}", 100 * (day + 1)));
+            }
+            Step::Holiday(day) => {
+                self.append("calendar.csv", &format!("{},,holiday,,", format_day(FIRST_DAY + day.cast_signed())));
+                self.settings.work.dag_rate = CountedDays::WorkDays;
+                self.settings.work.streaks = CountedDays::WorkDays;
             }
             Step::AsOf(day) => self.as_of = Some(FIRST_DAY + day.cast_signed()),
         }
+    }
+
+    fn append(&self, file: &str, row: &str) {
+        let path = self.root.path().join(file);
+        let text = fs::read_to_string(&path).expect("a dimension file");
+        fs::write(&path, format!("{text}{row}\n")).expect("a dimension file");
     }
 
     fn ingest(&self, inputs: &[Input]) -> Result<()> {
