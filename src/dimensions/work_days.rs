@@ -14,7 +14,7 @@ use crate::period::{Day, Weekday};
 use crate::settings::WorkSettings;
 
 use super::notes::Notes;
-use super::rows::for_each_row;
+use super::rows::{Place, for_each_row};
 use super::{ObservedRange, by_month, table, text};
 
 /// What the calendar says for everybody, or for one role.
@@ -30,7 +30,7 @@ struct Exception {
     days: RangeInclusive<Day>,
     is_work_day: bool,
     name: String,
-    place: String,
+    place: Place,
 }
 
 /// The observed days with what they are for everybody and for each role that the calendar names, a batch for each month.
@@ -81,27 +81,21 @@ fn decide<'a>(day: Day, is_weekend: bool, own: &'a Calendar, everybody: &'a Cale
 
 fn read(path: Option<&Path>, zone: Tz, notes: &mut Notes) -> Result<BTreeMap<String, Calendar>> {
     let mut calendars: BTreeMap<String, Calendar> = BTreeMap::new();
-    let columns = ["first_day", "kind", "last_day", "role", "name"];
-    for_each_row(path, &columns, 2, notes, |row, _| {
-        let Some(first_day) = row.day(0, zone)? else { return Ok(()) };
-        let last_day = row.day(2, zone)?.unwrap_or(first_day);
-        if last_day < first_day {
-            return Err(
-                row.refuse(2, &format!("it is before first_day=`{}`; write it as the same day or later", row.get(0)))
-            );
-        }
-        let days = first_day..=last_day;
-        let is_work_day = match row.get(1) {
+    let columns = ["first_day", "last_day", "kind", "role", "name"];
+    for_each_row(path, &columns, &[0, 2], notes, |row, _| {
+        let (Some(first_day), last_day) = row.days(0, 1, zone)? else { return Ok(()) };
+        let days = first_day..=last_day.unwrap_or(first_day);
+        let is_work_day = match row.get(2) {
             "holiday" => Some(false),
             "work_day" => Some(true),
             "term" => None,
-            _ => return Err(row.refuse(1, "write holiday, work_day or term")),
+            _ => return Err(row.refuse(2, "write holiday, work_day or term")),
         };
         let calendar = calendars.entry(row.text(3)).or_default();
         match is_work_day {
             None => calendar.terms.push(days),
             Some(is_work_day) => {
-                calendar.exceptions.push(Exception { days, is_work_day, name: row.text(4), place: row.place() });
+                calendar.exceptions.push(Exception { days, is_work_day, name: row.text(4), place: row.place });
             }
         }
         Ok(())
@@ -167,7 +161,7 @@ mod tests {
     #[test]
     fn weekends_and_the_file_decide() {
         // 2026-03-02 is a Monday.
-        check("", "", "2026-03-02", "wwwww--wwwww--", None);
+        check("", "", "2026-03-02", "wwwww--wwwww--", Some("it has no rows"));
         check("2026-03-03,2026-03-04,holiday,,x\n2026-03-07,,work_day,,y\n", "", "2026-03-02", "w--www-", None);
         check("2026-03-03,,holiday,x,\n", "", "2026-03-02", "wwwww--", None);
         check("2026-03-03,,holiday,x,\n", "x", "2026-03-02", "w-www--", None);

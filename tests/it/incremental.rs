@@ -209,6 +209,48 @@ fn only_what_depends_on_a_change_is_computed() {
     }
 }
 
+/// Whether a query reads a table, by itself or by what it reads.
+fn depends_on(catalog: &Catalog, query: &str, table: &str) -> bool {
+    let reads = catalog.get(query).map_or(&[][..], |query| &query.reads);
+    reads.iter().any(|name| name == table || depends_on(catalog, name, table))
+}
+
+#[test]
+fn a_dimension_file_makes_stale_what_reads_it_and_nothing_else() {
+    let mut world = World::new();
+    world.take(&Step::Logs(vec![0; 40]));
+    world.run("reports", false);
+    let catalog = Catalog::read(None).expect("a catalog");
+    let stale = || {
+        let plan = world.runtime.block_on(async {
+            let engine = Engine::start(&world.settings.engine).await?;
+            pipeline::plan(&world.settings, &engine, &catalog, &RunOrder::default()).await
+        });
+        let queries = plan.expect("a plan").queries.into_iter();
+        let split = queries.map(|query| (query.name, query.pieces.iter().any(|piece| !piece.stale.is_empty())));
+        split.collect::<BTreeMap<String, bool>>()
+    };
+    assert!(stale().values().all(|is_stale| !is_stale), "nothing changed");
+    for (file, row, table) in [
+        ("account_lists.csv", "new,new,", "account_lists"),
+        ("apps.csv", "new,New,hr,,,", "apps"),
+        ("calendar.csv", "2026-02-03,,holiday,,", "work_days"),
+        ("campaigns.csv", "new,New,,,,,", "campaigns"),
+        ("orgs.csv", "new,New,5,,,,,", "orgs"),
+        ("users.csv", "new,,,,,", "users"),
+    ] {
+        let path = world.root.path().join(file);
+        let before = fs::read(&path).expect("a dimension file");
+        world.append(file, row);
+        let stale = stale();
+        for (query, is_stale) in &stale {
+            assert_eq!(*is_stale, depends_on(&catalog, query, table), "{query} after a change of {file}");
+        }
+        assert!(stale.values().any(|is_stale| *is_stale) && stale.values().any(|is_stale| !is_stale), "{file}");
+        fs::write(&path, before).expect("a dimension file");
+    }
+}
+
 #[test]
 fn a_kept_file_that_is_gone_or_cut_is_computed_again() {
     let mut world = World::new();
