@@ -49,9 +49,9 @@ pub const TABLES: [&str; 10] = [
     "work_days",
 ];
 
-/// Loads every dimension file but that of the users, which is loaded before, and writes each as one Parquet table under `folder`, with the small tables that
-/// queries join: the observed days, which of them are work days, and what the settings exclude. Also gives what the
-/// user should know about the files, in sentences.
+/// Loads every dimension file but that of the users, which is given, and writes each as one Parquet table under `folder`,
+/// with the small tables that queries join: the observed days, which of them are work days, and what the settings
+/// exclude. Also gives what the user should know about the files, in sentences.
 pub fn write_tables(
     settings: &Settings,
     users: Users,
