@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A calendar day: days since 1970-01-01.
 pub type Day = i32;
@@ -61,6 +61,37 @@ impl WeekStart {
         match self {
             Self::Monday => "monday",
             Self::Sunday => "sunday",
+        }
+    }
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+impl Weekday {
+    /// The weekday of a day.
+    #[must_use]
+    pub fn of(day: Day) -> Self {
+        // 1970-01-01 was a Thursday.
+        match (day + 3).rem_euclid(7) {
+            0 => Self::Monday,
+            1 => Self::Tuesday,
+            2 => Self::Wednesday,
+            3 => Self::Thursday,
+            4 => Self::Friday,
+            5 => Self::Saturday,
+            _ => Self::Sunday,
         }
     }
 }

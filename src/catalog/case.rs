@@ -14,7 +14,7 @@ use crate::period::{Day, parse_day};
 use crate::settings::Settings;
 
 /// The dimension files that a case may have.
-const DIMENSIONS: [&str; 5] = ["orgs", "users", "apps", "campaigns", "account_lists"];
+const DIMENSIONS: [&str; 6] = ["orgs", "users", "apps", "campaigns", "account_lists", "calendar"];
 
 /// One example of a query: a small world, and the table that it gives.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ pub const PREPARED: &[&str] = &[
     "excluded_apps",
     "orgs",
     "users",
+    "work_days",
 ];
 
 /// The tables that any query may read without another query being computed.

@@ -106,6 +106,7 @@ users = \"users.csv\"
 apps = \"apps.csv\"
 campaigns = \"campaigns.csv\"
 account_lists = \"account_lists.csv\"
+calendar = \"calendar.csv\"
 ",
             Plan::demo().time_zone.name()
         );

@@ -72,6 +72,6 @@ mod tests {
         let on = TEMPLATE.lines().map(switched_on).collect::<Vec<_>>().join("\n");
         let settings = Settings::parse(&on).expect("every setting exists");
         assert_eq!(settings.ingest.sources.len(), 1);
-        assert!(settings.dimensions.account_lists.is_some());
+        assert!(settings.dimensions.account_lists.is_some() && settings.dimensions.calendar.is_some());
     }
 }

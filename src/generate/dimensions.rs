@@ -1,5 +1,5 @@
-//! The dimension files of a landscape: organisations and apps with their history, users, campaigns, account lists.
-//! It does not know events.
+//! The dimension files of a landscape: organisations and apps with their history, users, campaigns, account lists, and
+//! the work calendar of its zone. It does not know events.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,7 +15,7 @@ use super::apps::{self, CATALOGUE, HISTORY, OWN};
 use super::landscape::{self, Landscape, NEVER, Org, UNLISTED_CAMPAIGN};
 use super::people::{self, User};
 use super::random::{Random, Topic};
-use super::rhythm::Date;
+use super::rhythm::{self, Date};
 use super::text::{Instants, push_app, push_org, push_user};
 use super::words::{EDITIONS, EDUCATION, INDUSTRIES, LOWCODE_NAMES, REGIONS, ROLES};
 
@@ -24,7 +24,7 @@ const BLOCK: usize = 256;
 // Blocks that are in memory at once.
 const BLOCKS: usize = 64;
 
-/// Writes all five files and returns their paths.
+/// Writes all six files and returns their paths.
 pub(super) fn write(plan: &Plan, landscape: &Landscape, folder: &Path) -> Result<Vec<PathBuf>> {
     let orgs = landscape.companies();
     let write = |name: &str, header: &str, row: &(dyn Fn(&Org, &mut Vec<u8>) + Sync), tail: Vec<u8>, orgs: &[Org]| {
@@ -63,6 +63,7 @@ pub(super) fn write(plan: &Plan, landscape: &Landscape, folder: &Path) -> Result
             &[],
         )?,
         write("account_lists.csv", "list,account,org_id", &nothing, account_rows(landscape), &[])?,
+        write("calendar.csv", "first_day,last_day,kind,role,name", &nothing, calendar_rows(plan), &[])?,
     ])
 }
 
@@ -228,6 +229,18 @@ fn account_rows(landscape: &Landscape) -> Vec<u8> {
                 push_row(&mut out, &[list, &name, id]);
             }
         }
+    }
+    out
+}
+
+// The public holidays where the platform is at home, in all years of the log.
+fn calendar_rows(plan: &Plan) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (first, last) in
+        rhythm::holidays(plan.time_zone, plan.first_day, plan.first_day.saturating_add_unsigned(plan.days))
+    {
+        let last = if last > first { format_day(last) } else { String::new() };
+        push_row(&mut out, &[&format_day(first), &last, "holiday", "", "public holiday"]);
     }
     out
 }

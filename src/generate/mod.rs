@@ -150,8 +150,8 @@ impl Plan {
 // About half a billion users.
 const MOST_ORGS: u32 = 20_000_000;
 
-/// Writes `logs/…` and the dimension files `orgs.csv`, `users.csv`, `apps.csv`, `campaigns.csv`, `account_lists.csv` into
-/// a folder, on the threads of the present rayon pool. The folder must not hold logs already: leftovers of another plan
+/// Writes `logs/…` and the dimension files `orgs.csv`, `users.csv`, `apps.csv`, `campaigns.csv`, `account_lists.csv`,
+/// `calendar.csv` into a folder, on the threads of the present rayon pool. The folder must not hold logs already: leftovers of another plan
 /// would be read with the new ones. `progress` is told how many files of how many are written, from any thread.
 pub fn generate(plan: &Plan, folder: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Made> {
     plan.check()?;

@@ -77,6 +77,25 @@ impl Date {
     }
 }
 
+/// The holidays where a zone is, as runs of days, in each year from that of one day to that of another.
+pub(super) fn holidays(zone: Tz, from: Day, until: Day) -> Vec<(Day, Day)> {
+    let region = match zone.name().split('/').next() {
+        Some("Europe") => 1,
+        Some("America") => 2,
+        _ => 0,
+    };
+    let new_year = |year: i32| NaiveDate::from_yo_opt(year, 1).map_or(until, day_of_date);
+    let days = new_year(date_of_day(from).year())..new_year(date_of_day(until).year() + 1);
+    let mut runs: Vec<(Day, Day)> = Vec::new();
+    for day in days.filter(|&day| is_holiday(region, date_of_day(day))) {
+        match runs.last_mut() {
+            Some((_, last)) if *last == day - 1 => *last = day,
+            _ => runs.push((day, day)),
+        }
+    }
+    runs
+}
+
 // Where the clock skips the middle of the hour, the offset from before the change holds on.
 fn offset_at(zone: Tz, date: NaiveDate, hour: u32) -> i32 {
     let Some(time) = NaiveTime::from_hms_opt(hour, 30, 0) else { return 0 };
@@ -166,6 +185,22 @@ mod tests {
         check_instants("America/Sao_Paulo", "2018-11-04");
         check_instants("Asia/Kathmandu", "2025-01-01");
         check_instants("America/St_Johns", "2010-11-07");
+    }
+
+    #[test]
+    fn holidays_are_runs_of_days() {
+        let check = |zone: Tz, from: &str, until: &str, expected: &[&str]| {
+            let [from, until] = [from, until].map(|day| parse_day(day).expect("a day"));
+            let runs = holidays(zone, from, until);
+            let found: Vec<String> =
+                runs.iter().map(|&(first, last)| format!("{} {}", format_day(first), format_day(last))).collect();
+            assert_eq!(found, expected);
+        };
+        let spring =
+            ["2025-01-01 2025-01-01", "2025-01-28 2025-02-03", "2025-05-01 2025-05-03", "2025-10-01 2025-10-07"];
+        check(Tz::Asia__Shanghai, "2025-06-01", "2025-06-01", &spring);
+        let year = holidays(Tz::Europe__Berlin, 20_089, 20_089).len();
+        assert_eq!(holidays(Tz::Europe__Berlin, 20_088, 20_089).len(), 2 * year);
     }
 
     #[test]

@@ -192,6 +192,7 @@ fn lay_out(case: &Case, folder: &Path) -> Result<(Settings, Vec<Input>)> {
             "apps.csv" => &mut files.apps,
             "campaigns.csv" => &mut files.campaigns,
             "account_lists.csv" => &mut files.account_lists,
+            "calendar.csv" => &mut files.calendar,
             _ => {
                 logs.push(Input::Path(path.to_string_lossy().into_owned()));
                 continue;

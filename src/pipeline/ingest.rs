@@ -57,7 +57,7 @@ pub async fn ingest(
 ) -> Result<IngestReport> {
     let store = Store::create_or_open(&settings.store.path, settings.report.time_zone).await?;
     let lock = store.lock()?;
-    let who = super::who_counts(settings)?;
+    let who = super::who_counts(settings, &super::users(settings)?);
     let (snapshot, note) =
         super::refresh_rollups(&store, &lock, store.snapshot().await?, &who, super::limits(settings)).await?;
 

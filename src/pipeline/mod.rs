@@ -11,20 +11,25 @@ pub use ingest::{IngestReport, Total, ingest};
 pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 
-use crate::dimensions;
+use crate::dimensions::{self, Users};
 use crate::error::Result;
 use crate::event::Table;
 use crate::seal::{self, Limits, Who};
 use crate::settings::Settings;
 use crate::store::{Snapshot, Stale, Store, WriterLock};
 
-/// Who counts under these settings and the users file they name.
-fn who_counts(settings: &Settings) -> Result<Who> {
-    Ok(Who {
+/// The users whom the settings name.
+fn users(settings: &Settings) -> Result<Users> {
+    dimensions::read_users(&settings.dimensions, settings.report.time_zone)
+}
+
+/// Who counts under these settings.
+fn who_counts(settings: &Settings, users: &Users) -> Who {
+    Who {
         exclude_actions: settings.who.exclude_actions.iter().cloned().collect(),
         exclude_apps: settings.who.exclude_apps.iter().cloned().collect(),
-        internal_users: dimensions::internal_users(&settings.dimensions, settings.report.time_zone)?,
-    })
+        internal_users: users.internal(),
+    }
 }
 
 /// Half of the memory is for sealing; the rest is for what surrounds it: staging, buffers, the engine's caches.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::catalog::{Catalog, Group, Query};
-use crate::dimensions::{self, ObservedRange};
+use crate::dimensions::{self, ObservedRange, Users};
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -20,7 +20,7 @@ use crate::frames::Frame;
 use crate::metrics::{self, Computed, Keep, PieceReport, Source, named_values};
 use crate::period::{Day, format_day, local_day};
 use crate::report::{self, Head, Page};
-use crate::settings::Settings;
+use crate::settings::{CountedDays, Settings};
 use crate::store::{Snapshot, Store};
 
 /// What a run is asked for.
@@ -194,10 +194,11 @@ pub(super) struct Ground {
 /// Pins the store, reads the dimensions, and binds the parameters.
 pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &RunOrder) -> Result<Ground> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
-    let (snapshot, note) = current(settings, &store).await?;
+    let users = super::users(settings)?;
+    let (snapshot, note) = current(settings, &store, &users).await?;
     let range = observed_range(settings, engine, &snapshot, order.as_of).await?;
     let work = store.work_folder()?;
-    let (tables, left_out) = dimensions::write_tables(settings, range, work.path())?;
+    let (tables, of_files) = dimensions::write_tables(settings, users, range, work.path())?;
     let mut sources = BTreeMap::new();
     for table in snapshot.tables.values() {
         sources.insert(table.name.clone(), Source::stored(table.clone()));
@@ -205,7 +206,7 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
     for table in tables {
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
-    let notes = note.into_iter().chain(left_out).collect();
+    let notes = note.into_iter().chain(of_files).collect();
     let week_start = settings.report.week_start;
     let metrics = metrics::Ground {
         sources,
@@ -220,8 +221,8 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
 }
 
 // A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.
-async fn current(settings: &Settings, store: &Store) -> Result<(Snapshot, Option<String>)> {
-    let who = super::who_counts(settings)?;
+async fn current(settings: &Settings, store: &Store, users: &Users) -> Result<(Snapshot, Option<String>)> {
+    let who = super::who_counts(settings, users);
     let snapshot = store.snapshot().await?;
     if store.stale_rollups(&snapshot, &who.hash()).await? == crate::store::Stale::Nothing {
         return Ok((snapshot, None));
@@ -278,12 +279,16 @@ fn report_day(order: &RunOrder, range: ObservedRange) -> String {
 fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
     let date = |day: Option<Day>| ScalarValue::Date32(day);
     let flag = |path: &Option<PathBuf>| ScalarValue::Boolean(Some(path.is_some()));
+    let on_work_days = |days: CountedDays| ScalarValue::Boolean(Some(days == CountedDays::WorkDays));
+    let work = &settings.work;
     Parameters::from_iter(
         [
             ("first_day", date(range.map(|(first, _)| first))),
             ("as_of", date(range.map(|(_, last)| last))),
             ("week_start", ScalarValue::Utf8(Some(settings.report.week_start.name().to_owned()))),
             ("time_zone", ScalarValue::Utf8(Some(settings.report.time_zone.name().to_owned()))),
+            ("dag_rate_on_work_days", on_work_days(work.dag_rate)),
+            ("streaks_on_work_days", on_work_days(work.streaks)),
             ("has_orgs", flag(&settings.dimensions.orgs)),
             ("has_users", flag(&settings.dimensions.users)),
             ("has_apps", flag(&settings.dimensions.apps)),

@@ -80,7 +80,10 @@ LIMIT $batches";
 pub async fn status(settings: &Settings, engine: &Engine, batches: u32) -> Result<StoreStatus> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
     let snapshot = store.snapshot().await?;
-    let rollups = match store.stale_rollups(&snapshot, &super::who_counts(settings)?.hash()).await? {
+    let rollups = match store
+        .stale_rollups(&snapshot, &super::who_counts(settings, &super::users(settings)?).hash())
+        .await?
+    {
         Stale::Nothing => "rollups follow from the events".to_owned(),
         Stale::Days(days) => format!("rollups of {} days are behind; the next run or ingest mends them", days.len()),
         Stale::All if snapshot.rollups_who.is_some() => {

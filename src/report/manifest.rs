@@ -190,6 +190,7 @@ fn checksums(files: &DimensionSettings) -> Result<BTreeMap<String, String>> {
     let named = [
         ("account_lists", &files.account_lists),
         ("apps", &files.apps),
+        ("calendar", &files.calendar),
         ("campaigns", &files.campaigns),
         ("orgs", &files.orgs),
         ("users", &files.users),

@@ -3,6 +3,7 @@
 
 mod definitions;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::period::{Day, WeekStart, parse_day};
+use crate::period::{Day, WeekStart, Weekday, parse_day};
 
 pub use definitions::{DagSettings, DeepSettings, Entry, History, Stretch};
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub dag: History<DagSettings>,
     /// The thresholds of deep integration, and their changes.
     pub deep: History<DeepSettings>,
+    /// Work days, and what is counted on them only.
+    pub work: WorkSettings,
     /// Memory and threads.
     pub engine: EngineSettings,
 }
@@ -80,6 +83,8 @@ pub struct DimensionSettings {
     pub campaigns: Option<PathBuf>,
     /// Named lists of companies.
     pub account_lists: Option<PathBuf>,
+    /// Holidays, make-up work days and school terms.
+    pub calendar: Option<PathBuf>,
 }
 
 /// `[report]`
@@ -172,6 +177,28 @@ pub struct WhoSettings {
     pub exclude_apps: Vec<String>,
 }
 
+/// `[work]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkSettings {
+    /// The days of the week that are off unless the calendar file says otherwise.
+    pub weekend: BTreeSet<Weekday>,
+    /// The days on which a segment has a DAG rate.
+    pub dag_rate: CountedDays,
+    /// The days that a campaign's streak is made of.
+    pub streaks: CountedDays,
+}
+
+/// On which days something is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountedDays {
+    /// On every day.
+    AllDays,
+    /// On work days; days off are passed over.
+    WorkDays,
+}
+
 /// `[engine]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -231,6 +258,16 @@ impl Default for WhoSettings {
     }
 }
 
+impl Default for WorkSettings {
+    fn default() -> Self {
+        Self {
+            weekend: BTreeSet::from([Weekday::Saturday, Weekday::Sunday]),
+            dag_rate: CountedDays::AllDays,
+            streaks: CountedDays::AllDays,
+        }
+    }
+}
+
 impl Default for EngineSettings {
     fn default() -> Self {
         Self { kind: EngineKind::Local, memory: 2 << 30, threads: 0 }
@@ -271,6 +308,7 @@ impl Settings {
             "who": self.who,
             "dag": self.dag,
             "deep": self.deep,
+            "work": self.work,
         });
         format!("{:x}", Sha256::digest(numbers.to_string()))
     }
@@ -283,6 +321,7 @@ impl Settings {
             &mut dimensions.apps,
             &mut dimensions.campaigns,
             &mut dimensions.account_lists,
+            &mut dimensions.calendar,
             &mut self.queries.path,
         ];
         for path in optional.into_iter().flatten().chain([&mut self.store.path, &mut self.reports.path]) {
@@ -381,6 +420,8 @@ mod tests {
         check_refused("[report]\ntime_zone = \"Mars\"\n", &["line 2", "time_zone", "IANA"]);
         check_refused("[report]\nweek_start = \"friday\"\n", &["line 2", "monday", "sunday"]);
         check_refused("[ingest]\nmax_rejected = 5.0\n", &["line 2", "0 to 1"]);
+        check_refused("[work]\nweekend = [\"caturday\"]\n", &["line 2", "caturday", "saturday"]);
+        check_refused("[work]\nstreaks = \"weekdays\"\n", &["line 2", "all_days", "work_days"]);
         check_refused("[engine]\nmemory = \"1KB\"\n", &["line 2", "memory", "64MB"]);
         check_refused("[[ingest.source]]\nmatch = \"*.csv\"\nts = \"minutes\"\n", &["line 3", "rfc3339"]);
         check_refused("[dags]\n", &["line 1", "dags"]);
@@ -393,5 +434,7 @@ mod tests {
         assert_ne!(hash(""), hash("[dag]\nmin_apps = 4\n"));
         assert_ne!(hash("[dag]\nmin_apps = 4\n"), hash("[dag]\nvalid_from = \"2026-03-01\"\nmin_apps = 4\n"));
         assert_eq!(hash(""), hash("[dag]\norg_min_usage = \"600s\"\n"));
+        assert_eq!(hash(""), hash("[work]\nweekend = [\"sunday\", \"saturday\"]\n"));
+        assert_ne!(hash(""), hash("[work]\nweekend = []\n"));
     }
 }

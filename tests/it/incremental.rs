@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use orgpulse::catalog::Catalog;
+use orgpulse::catalog::{Catalog, Group};
 use orgpulse::engine::Engine;
 use orgpulse::error::Result;
 use orgpulse::generate::{self, Plan};
 use orgpulse::ingest::Input;
 use orgpulse::period::format_day;
 use orgpulse::pipeline::{self, RunOrder, RunReport};
-use orgpulse::settings::Settings;
+use orgpulse::settings::{CountedDays, Settings};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
@@ -40,6 +40,8 @@ enum Step {
     ExcludeCategory(bool),
     /// An organisation gets another name and size on a day.
     RenameOrg(u32),
+    /// Everybody is off on a day, and DAG rates and streaks are of work days.
+    Holiday(u32),
     /// The report of an earlier day.
     AsOf(u32),
 }
@@ -54,6 +56,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::ExcludeApp),
         1 => any::<bool>().prop_map(Step::ExcludeCategory),
         1 => (0_u32..DAYS).prop_map(Step::RenameOrg),
+        1 => (0_u32..DAYS).prop_map(Step::Holiday),
         1 => (5_u32..DAYS).prop_map(Step::AsOf),
     ];
     (logs, prop::collection::vec(step, 3..6)).prop_map(|(first, mut rest)| {
@@ -89,6 +92,7 @@ impl World {
             ("apps.csv", &mut settings.dimensions.apps),
             ("campaigns.csv", &mut settings.dimensions.campaigns),
             ("account_lists.csv", &mut settings.dimensions.account_lists),
+            ("calendar.csv", &mut settings.dimensions.calendar),
         ] {
             *place = Some(root.path().join(name));
         }
@@ -128,14 +132,26 @@ impl World {
                 self.settings.deep.change(|deep| deep.excluded_categories = vec![category.into()]);
             }
             Step::RenameOrg(day) => {
-                let path = self.root.path().join("orgs.csv");
-                let text = fs::read_to_string(&path).expect("the orgs file");
-                let id = text.lines().nth(1).and_then(|line| line.split(',').next()).expect("an org").to_owned();
-                let row = format!("{id},Renamed {day},{},Retail,EU,pro,,{}\n", 100 * (day + 1), date(*day));
-                fs::write(&path, text + &row).expect("the orgs file");
+                let text = fs::read_to_string(self.root.path().join("orgs.csv")).expect("the orgs file");
+                let id = text.lines().nth(1).and_then(|line| line.split(',').next()).expect("an org");
+                self.append(
+                    "orgs.csv",
+                    &format!("{id},Renamed {day},{},Retail,EU,pro,,{}", 100 * (day + 1), date(*day)),
+                );
+            }
+            Step::Holiday(day) => {
+                self.append("calendar.csv", &format!("{},,holiday,,", date(*day)));
+                self.settings.work.dag_rate = CountedDays::WorkDays;
+                self.settings.work.streaks = CountedDays::WorkDays;
             }
             Step::AsOf(day) => self.as_of = Some(FIRST_DAY + day.cast_signed()),
         }
+    }
+
+    fn append(&self, file: &str, row: &str) {
+        let path = self.root.path().join(file);
+        let text = fs::read_to_string(&path).expect("a dimension file");
+        fs::write(&path, format!("{text}{row}\n")).expect("a dimension file");
     }
 
     fn ingest(&self, inputs: &[Input]) -> Result<()> {
@@ -214,6 +230,48 @@ fn only_what_depends_on_a_change_is_computed() {
     assert!(computed.contains(&"dag_retention".to_owned()), "{computed:?}");
     for name in ["deep_window", "deep_integration_levels", "deep_integration_orgs", "data_quality"] {
         assert!(!computed.contains(&name.to_owned()), "{name} does not depend on [dag]: {computed:?}");
+    }
+}
+
+/// Whether a query reads a table, by itself or by what it reads. Rollups are stored: no run computes them.
+fn depends_on(catalog: &Catalog, query: &str, table: &str) -> bool {
+    let computed = catalog.get(query).filter(|query| query.group != Group::Rollup);
+    computed.map_or(&[][..], |query| &query.reads).iter().any(|name| name == table || depends_on(catalog, name, table))
+}
+
+#[test]
+fn a_dimension_file_makes_stale_what_reads_it_and_nothing_else() {
+    let mut world = World::new();
+    world.take(&Step::Logs(vec![0; 40]));
+    world.run("reports", false);
+    let catalog = Catalog::read(None).expect("a catalog");
+    let stale = || {
+        let plan = world.runtime.block_on(async {
+            let engine = Engine::start(&world.settings.engine).await?;
+            pipeline::plan(&world.settings, &engine, &catalog, &RunOrder::default()).await
+        });
+        let queries = plan.expect("a plan").queries.into_iter();
+        let split = queries.map(|query| (query.name, query.pieces.iter().any(|piece| !piece.stale.is_empty())));
+        split.collect::<BTreeMap<String, bool>>()
+    };
+    assert!(stale().values().all(|is_stale| !is_stale), "nothing changed");
+    for (file, row, table) in [
+        ("account_lists.csv", "new,new,", "account_lists"),
+        ("apps.csv", "new,New,hr,,,", "apps"),
+        ("calendar.csv", "2026-02-03,,holiday,,", "work_days"),
+        ("campaigns.csv", "new,New,,,,,", "campaigns"),
+        ("orgs.csv", "new,New,5,,,,,", "orgs"),
+        ("users.csv", "new,,,,,", "users"),
+    ] {
+        let path = world.root.path().join(file);
+        let before = fs::read(&path).expect("a dimension file");
+        world.append(file, row);
+        let stale = stale();
+        for (query, is_stale) in &stale {
+            assert_eq!(*is_stale, depends_on(&catalog, query, table), "{query} after a change of {file}");
+        }
+        assert!(stale.values().any(|is_stale| *is_stale) && stale.values().any(|is_stale| !is_stale), "{file}");
+        fs::write(&path, before).expect("a dimension file");
     }
 }
 

@@ -275,7 +275,7 @@ counted AS (
 )
 
 SELECT
-    day,
+    counted.day,
     dimension,
     segment,
     CASE WHEN dimension <> 'role' THEN registered_orgs END AS registered_orgs,
@@ -286,9 +286,12 @@ SELECT
     CASE WHEN dimension <> 'role' THEN dag END AS dag,
     CASE WHEN dimension <> 'role' THEN deep_orgs END AS deep_orgs,
     rate(dau, dau_of_all) AS dau_share,
-    CASE WHEN dimension <> 'role' THEN rate(dag, registered_orgs) END AS dag_rate,
+    CASE
+        WHEN dimension <> 'role' AND (is_work_day OR NOT $dag_rate_on_work_days) THEN rate(dag, registered_orgs)
+    END AS dag_rate,
     rate(mau, headcount) AS seat_penetration,
-    day >= $first_day + 27 AS is_complete
+    counted.day >= $first_day + 27 AS is_complete
 FROM counted
+LEFT JOIN work_days ON counted.day = work_days.day AND work_days.role = ''
 WHERE registered_orgs > 0 OR (dimension = 'role' AND mau > 0)
 ORDER BY day, dimension, segment

@@ -1,5 +1,5 @@
 WITH person AS (
-    SELECT user_id, campaign, invited_by, registered_on
+    SELECT user_id, role, campaign, invited_by, registered_on
     FROM users
     WHERE NOT is_internal
 ),
@@ -92,21 +92,33 @@ invitation AS (
     GROUP BY campaign
 ),
 
+-- The days that streaks are made of, numbered: a day in a row with another has the next number.
+streak_day AS (
+    SELECT
+        role,
+        day,
+        cast(row_number() OVER (PARTITION BY role ORDER BY day) AS bigint) AS place
+    FROM work_days
+    WHERE is_work_day OR NOT $streaks_on_work_days
+),
+
 check_in_day AS (
-    SELECT DISTINCT term.campaign, term.streak_days, used.user_id, used.day
+    SELECT DISTINCT term.campaign, term.streak_days, used.user_id, streak_day.place
     FROM user_day AS used
     INNER JOIN person ON used.user_id = person.user_id
     INNER JOIN term ON person.campaign = term.campaign
+    LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON person.role = listed.role
+    INNER JOIN streak_day ON used.day = streak_day.day AND coalesce(listed.role, '') = streak_day.role
     WHERE used.check_ins > 0 AND used.day <= $as_of AND used.day >= term.start_on AND used.day <= term.end_on
 ),
 
--- Days in a row have the same distance to their number in the order of days.
+-- Days in a row have the same distance to their number among those with a check-in.
 numbered AS (
     SELECT
         campaign,
         streak_days,
         user_id,
-        day - row_number() OVER (PARTITION BY campaign, user_id ORDER BY day) AS streak
+        place - cast(row_number() OVER (PARTITION BY campaign, user_id ORDER BY place) AS bigint) AS streak
     FROM check_in_day
 ),
 
