@@ -151,7 +151,6 @@ fn wrong_tables_are_refused() {
         table(&[("2025-12-01", "user", "a", &[31])]),
         "day=2025-12-31 before the first observed day 2026-01-05",
     );
-    check_refused(table(&[("2026-01-01", "app", "a", &[5])]), "entity=`app`; known: dag, org, user");
     check_refused(table(&[("2026-01-02", "user", "a", &[5])]), "month=2026-01-02; it must be the first of a month");
     check_refused(
         table(&[("2026-02-01", "user", "a", &[29])]),

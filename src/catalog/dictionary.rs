@@ -70,10 +70,8 @@ fn computed_by(kind: &Kind) -> String {
     match kind {
         Kind::Sql(_) => "SQL".to_owned(),
         Kind::Frame(job) => {
-            let name = job.get("name").map_or("", String::as_str);
-            let rest = job.iter().filter(|(key, _)| *key != "name");
-            let keys: Vec<_> = rest.map(|(key, value)| format!("{key} = {value}")).collect();
-            if keys.is_empty() { format!("job `{name}`") } else { format!("job `{name}` ({})", keys.join(", ")) }
+            let keys: Vec<_> = job.written.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            format!("a job, `{}`", keys.join(", "))
         }
     }
 }

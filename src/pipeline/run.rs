@@ -206,12 +206,13 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let (week_start, levels) = (settings.report.week_start, (&settings.deep).into());
+    let (week_start, time_zone) = (settings.report.week_start, settings.report.time_zone);
+    let levels = (&settings.deep).into();
     let metrics = metrics::Ground {
         sources,
         parameters: parameters(settings, range),
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels }),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, time_zone, levels }),
         jobs: Arc::default(),
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };

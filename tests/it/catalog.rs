@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use chrono_tz::Tz;
 use datafusion::scalar::ScalarValue;
 use orgpulse::catalog::{Catalog, PREPARED};
 use orgpulse::dimensions;
@@ -72,7 +73,8 @@ fn orgs(folder: &Path) -> TableFiles {
     }
 }
 
-const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, levels: LEVELS };
+const FRAME: Frame =
+    Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, time_zone: Tz::UTC, levels: LEVELS };
 const LEVELS: Levels =
     Levels { production_days: 8, systems: 1, store_days: 4, process_days: 4, flow_days: 4, decide_days: 2 };
 

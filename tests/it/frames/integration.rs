@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, RecordBatch, StringArray};
 use orgpulse::frames::{Frame, Jobs};
-use orgpulse::period::{WeekStart, format_day};
+use orgpulse::period::format_day;
 use proptest::prelude::*;
 
-use super::{LEVELS, job, write};
+use super::{FRAME, job, write};
 
 /// The facts of a day (eligible, production, store, process, flow, decide), and its systems.
 type Facts = ([bool; 6], BTreeSet<&'static str>);
@@ -65,9 +65,9 @@ fn windows(days: &Days, cut: usize, as_of: i32) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let paths: Vec<PathBuf> = ["0.parquet", "1.parquet"].map(|name| folder.path().join(name)).to_vec();
     paths.iter().zip([right, left]).for_each(|(path, rows)| write(path, &table(rows)));
-    let frame = Frame { first_day: 100, as_of, week_start: WeekStart::Monday, levels: LEVELS };
+    let frame = Frame { first_day: 100, as_of, ..FRAME };
     let inputs = BTreeMap::from([("integration_day".to_owned(), paths)]);
-    super::lines(&Jobs::default().run(&job(&[("name", "deep_window")]), &inputs, frame).expect("a result"))
+    super::lines(&Jobs::default().run(&job("name = 'deep_window'"), &inputs, frame).expect("a result"))
 }
 
 /// Level and counters of an organisation at a day, from the days of its window.
