@@ -70,8 +70,13 @@ fn computed_by(kind: &Kind) -> String {
     match kind {
         Kind::Sql(_) => "SQL".to_owned(),
         Kind::Frame(job) => {
-            let keys: Vec<_> = job.written.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-            format!("a job, `{}`", keys.join(", "))
+            let rest = job.written.iter().filter(|(key, _)| *key != "name");
+            let keys: Vec<_> = rest.map(|(key, value)| format!("`{key} = {value}`")).collect();
+            if keys.is_empty() {
+                format!("job `{}`", job.name())
+            } else {
+                format!("job `{}`, {}", job.name(), keys.join(", "))
+            }
         }
     }
 }

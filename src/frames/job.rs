@@ -22,7 +22,7 @@ const JOBS: [&str; 6] = ["deep_window", "growth_accounting", "retention", "stick
 /// A job and its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// The keys as they are written in TOML, the name among them.
+    /// The keys with their values as they are written in TOML.
     pub written: BTreeMap<String, String>,
     pub(super) kind: Kind,
 }
@@ -78,6 +78,19 @@ impl Job {
         };
         let written = written.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
         Ok(Self { written, kind })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match &self.kind {
+            Kind::DeepWindow => "deep_window",
+            Kind::Growth(_) => "growth_accounting",
+            Kind::Retention(_) => "retention",
+            Kind::Stickiness(_) => "stickiness",
+            Kind::Streaks(_) => "streaks",
+            Kind::Trailing(_) => "trailing_activity",
+        }
     }
 
     /// The columns of the result. Those that may be empty are nullable.

@@ -3,6 +3,7 @@
 mod integration;
 mod laws;
 mod model;
+mod questions;
 mod tables;
 
 use std::collections::BTreeMap;
