@@ -73,7 +73,7 @@ impl Bits<'_> {
 
     /// Each number that is in the set, or follows one that is by less than `window`, in the words of `scratch`; nothing
     /// from word `end` on. For windows that [`smear`] cannot answer.
-    pub(super) fn widen<'a>(self, window: u32, end: usize, scratch: &'a mut Vec<u64>) -> Bits<'a> {
+    pub(super) fn widen(self, window: u32, end: usize, scratch: &mut Vec<u64>) -> Bits<'_> {
         scratch.clear();
         let (first, mut filled) = (self.first, 0);
         let mut next = self.next(0);

@@ -28,12 +28,12 @@ pub(super) struct Events {
     /// Which of them are a return.
     pub(super) returns: Option<String>,
     /// How many returns a period needs to count as one.
-    pub(super) min_events: u32,
+    pub(super) least: u32,
 }
 
 impl Events {
     /// Every human event: what activity calendars hold.
-    pub(super) const ALL: Self = Self { filter: None, start: None, returns: None, min_events: 1 };
+    pub(super) const ALL: Self = Self { filter: None, start: None, returns: None, least: 1 };
 
     /// The conditions with the keys that they stand under.
     pub(super) fn conditions(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -44,7 +44,7 @@ impl Events {
     /// The entity of an event table under which the days of returns stand that count for periods of this length.
     pub(super) fn returns_of(&self, step: Step) -> String {
         match step {
-            _ if self.min_events == 1 => "return".to_owned(),
+            _ if self.least == 1 => "return".to_owned(),
             Step::Hours24 => "return".to_owned(),
             Step::Trailing(_) => format!("return {}", Step::Day.label()),
             step => format!("return {}", step.label()),
@@ -54,8 +54,8 @@ impl Events {
     /// A table with a row for each month, kind of day (a start, a return for one of the steps) and id of an entity, with
     /// those days as bits.
     pub(super) fn by_day(&self, entity: &str, steps: &[Step], origin: Option<Day>) -> String {
-        let least = self.min_events;
-        let mut sums = String::new();
+        let least = self.least;
+        let mut sums = vec!["id".to_owned(), "day".to_owned(), "starts".to_owned(), "returns".to_owned()];
         let mut kinds = vec![format!("CASE WHEN starts > 0 THEN '{START}' END")];
         let mut named = BTreeSet::new();
         for (step, place) in steps.iter().filter(|step| **step != Step::Hours24).zip(0..) {
@@ -65,7 +65,7 @@ impl Events {
             }
             let enough = match period_sql(*step, origin) {
                 Some(period) if least > 1 => {
-                    sums.push_str(&format!(",\n        sum(returns) OVER (PARTITION BY id, {period}) AS sum_{place}"));
+                    sums.push(format!("sum(returns) OVER (PARTITION BY id, {period}) AS sum_{place}"));
                     format!("returns > 0 AND sum_{place} >= {least}")
                 }
                 _ => format!("returns >= {least}"),
@@ -80,7 +80,7 @@ counted AS (
     GROUP BY id, day
 ),
 summed AS (
-    SELECT id, day, starts, returns{sums}
+    SELECT {sums}
     FROM counted
 ),
 marked AS (
@@ -89,6 +89,7 @@ marked AS (
 )
 {BITS}",
             event = self.event_sql(entity),
+            sums = sums.join(", "),
             kinds = kinds.join(", "),
         )
     }
@@ -135,7 +136,7 @@ marked AS (
             event = self.event_sql(entity),
             from = bound(from, ">="),
             until = bound(until, "<="),
-            least = self.min_events,
+            least = self.least,
             kind = self.returns_of(Step::Hours24),
         )
     }

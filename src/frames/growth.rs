@@ -50,8 +50,13 @@ impl Growth {
     pub(super) fn read(keys: &Keys<'_>) -> Read<Self> {
         let events = keys.events(false)?;
         let default = [Step::Day, Step::Week, Step::Month, Step::Trailing(28)];
-        let (steps, origin) = keys.steps(GRAINS, |step| step != Step::Hours24, &default)?;
-        Ok(Self { entities: keys.entities(events.is_some())?, steps, origin, events })
+        let steps = keys.steps(GRAINS, |step| step != Step::Hours24, &default)?;
+        Ok(Self {
+            entities: keys.entities(events.is_some())?,
+            origin: keys.origin(steps.iter().copied())?,
+            steps,
+            events,
+        })
     }
 
     /// Growth accounting of all entities: a row for every period of the observed range.

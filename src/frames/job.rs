@@ -224,9 +224,11 @@ mod tests {
         check_refused("name = \"dream\"", Some("name"), &format!("[job] name=`dream` is no job; there are: {known}"));
         let expected = "[job] of `retention`: there is no `entity`; allowed are: dag, org, user";
         check_refused("name = \"retention\"", None, expected);
-        check_key("deep_window", "days", "28", "is not known; the job has no key but name");
-        let growth = "is not known; there are: name, entities, grains, origin, filter, min_events";
-        check_key("growth_accounting", "entity", "\"user\"", growth);
+        let expected = "[job] of `deep_window`: the key `days` is not known; there are: name";
+        check_refused("name = \"deep_window\"\ndays = 28", Some("days"), expected);
+        let expected = "[job] of `growth_accounting`: the key `entity` is not known; \
+                        there are: name, entities, grains, origin, filter, min_events";
+        check_refused("name = \"growth_accounting\"\nentity = \"user\"", Some("entity"), expected);
     }
 
     #[test]

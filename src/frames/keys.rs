@@ -102,11 +102,12 @@ impl<'a> Keys<'a> {
     /// The keys of a job, none but the known ones.
     pub(super) fn new(job: &'a str, written: &'a Written, known: &[&str]) -> Read<Self> {
         let keys = Self { job, written };
-        match written.keys().find(|key| *key != "name" && !known.contains(&key.as_str())) {
-            Some(unknown) if known.is_empty() => Err(keys.refuse(unknown, "is not known; the job has no key but name")),
-            Some(unknown) => Err(keys.refuse(unknown, &format!("is not known; there are: name, {}", known.join(", ")))),
-            None => Ok(keys),
-        }
+        let Some(unknown) = written.keys().find(|key| *key != "name" && !known.contains(&key.as_str())) else {
+            return Ok(keys);
+        };
+        let known: Vec<&str> = std::iter::once("name").chain(known.iter().copied()).collect();
+        let message = format!("[job] of `{job}`: the key `{unknown}` is not known; there are: {}", known.join(", "));
+        Err(Refusal { key: Some(unknown.clone()), message })
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -197,27 +198,19 @@ impl<'a> Keys<'a> {
         parse_day(&text).map(Some).ok_or_else(|| self.refuse(key, "is not a date such as 2026-01-31"))
     }
 
-    /// The lengths of the periods that `grain` names, and where those of a number of days begin.
-    pub(super) fn step(&self, allowed: &str, is_allowed: impl Fn(Step) -> bool) -> Read<(Step, Option<Day>)> {
-        let step = match self.written.get("grain").map(|value| value.as_str().and_then(Step::read)) {
-            None => Step::Day,
-            Some(Some(step)) if is_allowed(step) => step,
-            Some(_) => return Err(self.refuse("grain", &format!("is not known; allowed are: {allowed}"))),
-        };
-        Ok((step, self.origin(&[step])?))
+    /// The length of the periods that `grain` names.
+    pub(super) fn step(&self, allowed: &str, is_allowed: impl Fn(Step) -> bool) -> Read<Step> {
+        match self.written.get("grain").map(|value| value.as_str().and_then(Step::read)) {
+            None => Ok(Step::Day),
+            Some(Some(step)) if is_allowed(step) => Ok(step),
+            Some(_) => Err(self.refuse("grain", &format!("is not known; allowed are: {allowed}"))),
+        }
     }
 
     /// The lengths of periods that `grains` lists.
-    pub(super) fn steps(
-        &self,
-        allowed: &str,
-        is_allowed: impl Fn(Step) -> bool,
-        default: &[Step],
-    ) -> Read<(Vec<Step>, Option<Day>)> {
+    pub(super) fn steps(&self, allowed: &str, is_allowed: impl Fn(Step) -> bool, default: &[Step]) -> Read<Vec<Step>> {
         let read = |text: &str| Step::read(text).filter(|step| is_allowed(*step));
-        let steps = self.list("grains", read, allowed, || default.to_vec())?;
-        let origin = self.origin(&steps)?;
-        Ok((steps, origin))
+        self.list("grains", read, allowed, || default.to_vec())
     }
 
     /// The lengths of periods that `grains` names, each with its last period.
@@ -226,7 +219,7 @@ impl<'a> Keys<'a> {
         allowed: &str,
         is_allowed: impl Fn(Step) -> bool,
         default: &[(Step, u32)],
-    ) -> Read<(Vec<(Step, u32)>, Option<Day>)> {
+    ) -> Read<Vec<(Step, u32)>> {
         let mut steps = Vec::new();
         match self.written.get("grains") {
             None => steps.extend(default),
@@ -243,13 +236,13 @@ impl<'a> Keys<'a> {
                 return Err(self.refuse("grains", what));
             }
         }
-        let origin = self.origin(&steps.iter().map(|(step, _)| *step).collect::<Vec<_>>())?;
-        Ok((steps, origin))
+        Ok(steps)
     }
 
-    fn origin(&self, steps: &[Step]) -> Read<Option<Day>> {
+    /// A day on which one of the periods begins that have a number of days.
+    pub(super) fn origin(&self, steps: impl IntoIterator<Item = Step>) -> Read<Option<Day>> {
         let origin = self.day("origin")?;
-        if origin.is_some() && !steps.iter().any(|step| matches!(step, Step::Days(_))) {
+        if origin.is_some() && !steps.into_iter().any(|step| matches!(step, Step::Days(_))) {
             return Err(self.refuse("origin", "is for periods of a number of days, such as `21d`"));
         }
         Ok(origin)
@@ -261,7 +254,7 @@ impl<'a> Keys<'a> {
             filter: self.predicate("filter")?,
             start: self.predicate("start")?,
             returns: self.predicate("return")?,
-            min_events: self.number("min_events", 1..=1_000_000, 1)?,
+            least: self.number("min_events", 1..=1_000_000, 1)?,
         };
         Ok((always || events != Events::ALL).then_some(events))
     }

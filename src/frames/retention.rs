@@ -74,7 +74,7 @@ impl Retention {
         let (recurring, ranged) = keys.word("cohort", &cohorts, Some((false, false)))?;
         let default = [(Step::Day, 30), (Step::Week, 26), (Step::Month, 12)];
         let is_allowed = |step: Step| !matches!(step, Step::Trailing(_));
-        let (steps, origin) = keys.steps_with_last(GRAINS, is_allowed, &default)?;
+        let steps = keys.steps_with_last(GRAINS, is_allowed, &default)?;
         let windows = steps.iter().any(|(step, _)| *step == Step::Hours24);
         if recurring && windows {
             let what = "has no windows of 24 hours, which begin with one start; take the grain day";
@@ -99,8 +99,8 @@ impl Retention {
             entity: keys.entity(events.is_some())?,
             recurring,
             within: ranged.then_some(within),
+            origin: keys.origin(steps.iter().map(|(step, _)| *step))?,
             steps,
-            origin,
             returning,
             rates,
             events,

@@ -31,7 +31,8 @@ pub(super) struct Stickiness {
 impl Stickiness {
     pub(super) fn read(keys: &Keys<'_>) -> Read<Self> {
         let events = keys.events(false)?;
-        let (step, origin) = keys.step(GRAINS, is_of_days)?;
+        let step = keys.step(GRAINS, is_of_days)?;
+        let origin = keys.origin([step])?;
         let window = keys.number("window", 1..=MAX_PERIODS, 28)?;
         Ok(Self { entities: keys.entities(events.is_some())?, step, origin, window, events })
     }

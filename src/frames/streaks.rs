@@ -43,7 +43,8 @@ pub(super) fn schema() -> SchemaRef {
 impl Streaks {
     pub(super) fn read(keys: &Keys<'_>) -> Read<Self> {
         let events = keys.events(false)?;
-        let (step, origin) = keys.step(GRAINS, is_of_days)?;
+        let step = keys.step(GRAINS, is_of_days)?;
+        let origin = keys.origin([step])?;
         let lengths = keys.number("lengths", 1..=MAX_PERIODS, 28)?;
         Ok(Self { entities: keys.entities(events.is_some())?, step, origin, lengths, events })
     }

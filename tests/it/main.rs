@@ -9,6 +9,7 @@ mod frames;
 mod golden;
 mod incremental;
 mod log;
+mod questions;
 mod rollups;
 mod sample;
 mod sealing;

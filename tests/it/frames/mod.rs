@@ -1,9 +1,10 @@
 //! Retention, growth accounting, trailing activity and stickiness against hand-written tables and a model that counts days by their definitions.
 
 mod integration;
+mod keys;
 mod laws;
 mod model;
-mod questions;
+mod peers;
 mod tables;
 
 use std::collections::BTreeMap;

@@ -26,25 +26,25 @@ use super::{FRAME, date, job, lines, table, write};
 const ZONE: Tz = chrono_tz::Europe::Berlin;
 
 #[derive(Debug, Clone)]
-struct Event {
-    id: String,
-    at: DateTime<Utc>,
-    action: &'static str,
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) at: DateTime<Utc>,
+    pub(super) action: &'static str,
 }
 
 impl Event {
-    fn day(&self) -> NaiveDate {
+    pub(super) fn day(&self) -> NaiveDate {
         self.at.with_timezone(&ZONE).date_naive()
     }
 }
 
 /// Events and the range in which they are looked at.
 #[derive(Debug, Clone)]
-struct World {
-    events: Vec<Event>,
-    first: NaiveDate,
-    as_of: NaiveDate,
-    sunday: bool,
+pub(super) struct World {
+    pub(super) events: Vec<Event>,
+    pub(super) first: NaiveDate,
+    pub(super) as_of: NaiveDate,
+    pub(super) sunday: bool,
 }
 
 fn worlds() -> impl Strategy<Value = World> {
@@ -97,7 +97,6 @@ impl Desk {
         self.engine.register(&table).expect("registered");
     }
 
-    /// The rows of a job over a world, as lines of CSV.
     fn answer(&self, job: &Job, world: &World) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
@@ -165,7 +164,8 @@ thread_local! {
     static DESK: Desk = Desk::new();
 }
 
-fn answer(job: &Job, world: &World) -> Vec<String> {
+/// The rows of a job over a world, as lines of CSV.
+pub(super) fn answer(job: &Job, world: &World) -> Vec<String> {
     DESK.with(|desk| desk.answer(job, world))
 }
 
@@ -281,7 +281,7 @@ fn retention(world: &World, question: &Question, grain: &str, last: usize) -> Ve
     let count = periods.len() - 1;
     // Each membership: the cohort's place, and the ages at which the member was seen.
     let mut members: Vec<(usize, BTreeSet<usize>)> = Vec::new();
-    for events in chosen(world, |event| filter(event)).into_values() {
+    for events in chosen(world, filter).into_values() {
         let starts = events.iter().filter(|event| start(event) && range.0 <= event.day() && event.day() <= range.1);
         let back = events.iter().filter(|event| returns(event));
         if grain == "24h" {
@@ -309,7 +309,8 @@ fn retention(world: &World, question: &Question, grain: &str, last: usize) -> Ve
         for age in 0..=last.min(count - 1 - cohort) {
             let mature_on = if grain == "24h" {
                 let ends = (periods[cohort] + Days::new(1)).and_time(NaiveTime::MIN);
-                let ends = ZONE.from_local_datetime(&ends).unwrap() + TimeDelta::hours(24 * (age as i64 + 1));
+                let ends = ZONE.from_local_datetime(&ends).unwrap()
+                    + TimeDelta::days(i64::try_from(age).expect("a small number") + 1);
                 (ends - TimeDelta::microseconds(1)).date_naive()
             } else {
                 periods[cohort + age + 1] - Days::new(1)
@@ -434,19 +435,20 @@ proptest! {
         for (world, question) in &worlds {
             let recurring_windows = question.cohort == "recurring" && grain == "24h";
             let question = Question { cohort: if recurring_windows { "first_in_range" } else { question.cohort }, ..question.clone() };
-            let mut keys = format!("name = 'retention'\nentity = 'user'\ngrains = {{ {grain} = {last} }}\ncohort = '{}'\n", question.cohort);
+            let mut keys = vec![
+                "name = 'retention'\nentity = 'user'".to_owned(),
+                format!("grains = {{ {grain} = {last} }}\ncohort = '{}'", question.cohort),
+                format!("min_events = {}", question.least),
+            ];
             if question.cohort != "first_ever" {
                 let day = |days| world.first + Days::new(days);
-                keys += &format!("from = {}\nuntil = '{}'\n", day(question.from), day(question.until));
+                keys.push(format!("from = {}\nuntil = '{}'", day(question.from), day(question.until)));
             }
-            if grain == "5d" {
-                keys += &origin(world);
-            }
+            keys.extend((grain == "5d").then(|| origin(world)));
             let conditions = [("filter", question.filter), ("start", question.start), ("return", question.returns)];
-            for (key, condition) in conditions.iter().filter(|(_, condition)| condition.0 != "true") {
-                keys += &format!("{key} = \"{}\"\n", condition.0);
-            }
-            keys += &format!("min_events = {}\n", question.least);
+            let conditions = conditions.iter().filter(|(_, condition)| condition.0 != "true");
+            keys.extend(conditions.map(|(key, condition)| format!("{key} = \"{}\"", condition.0)));
+            let keys = keys.join("\n");
             prop_assert_eq!(answer(&job(&keys), world), retention(world, &question, grain, last), "{}", keys);
         }
     }
