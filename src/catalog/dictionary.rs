@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Catalog, Column, Kind, Query};
+use crate::frames::Job;
 
 /// The page: an index, then a section for each metric. The same catalog gives the same bytes.
 #[must_use]
@@ -28,6 +29,9 @@ pub(super) fn describe(query: &Query) -> String {
     body(&mut text, query);
     if let Some(sql) = query.sql() {
         line(&mut text, &format!("\n```sql\n{}\n```", sql.trim_end()));
+    }
+    for made in query.job().map(Job::event_queries).unwrap_or_default() {
+        line(&mut text, &format!("\nThe {}:\n\n```sql\n{}\n```", made.table, made.sql));
     }
     text
 }

@@ -1,7 +1,7 @@
 //! Jobs over chosen events: conditions in SQL, read as one expression each, and the queries that turn the events into
 //! activity calendars of the job's own, in the columns of `activity_calendar`. It writes SQL and runs none.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions};
@@ -51,27 +51,19 @@ impl Events {
         }
     }
 
-    /// A table with a row for each month, kind of day (a start, a return for one of the steps) and id of an entity, with
-    /// those days as bits.
-    pub(super) fn by_day(&self, entity: &str, steps: &[Step], origin: Option<Day>) -> String {
-        let least = self.least;
-        let mut sums = vec!["id".to_owned(), "day".to_owned(), "starts".to_owned(), "returns".to_owned()];
-        let mut kinds = vec![format!("CASE WHEN starts > 0 THEN '{START}' END")];
-        let mut named = BTreeSet::new();
-        for (step, place) in steps.iter().filter(|step| **step != Step::Hours24).zip(0..) {
-            let kind = self.returns_of(*step);
-            if !named.insert(kind.clone()) {
-                continue;
-            }
-            let enough = match period_sql(*step, origin) {
-                Some(period) if least > 1 => {
-                    sums.push(format!("sum(returns) OVER (PARTITION BY id, {period}) AS sum_{place}"));
-                    format!("returns > 0 AND sum_{place} >= {least}")
-                }
-                _ => format!("returns >= {least}"),
-            };
-            kinds.push(format!("CASE WHEN {enough} THEN '{kind}' END"));
+    /// A table with a row for each month, kind of day (a return for one of the steps, a start if they are asked for) and id
+    /// of an entity, with those days as bits. Of a period with enough returns it is the first day with one.
+    pub(super) fn by_day(&self, entity: &str, steps: &[Step], origin: Option<Day>, with_starts: bool) -> String {
+        let mut periods = BTreeMap::new();
+        for step in steps.iter().filter(|step| **step != Step::Hours24) {
+            let period = if self.least == 1 { "day".to_owned() } else { period_sql(*step, origin) };
+            periods.insert(self.returns_of(*step), period);
         }
+        let whens = periods.iter().map(|(kind, period)| format!("WHEN '{kind}' THEN {period}"));
+        let whens = whens.collect::<Vec<_>>().join(" ");
+        let kinds = periods.keys().map(String::as_str).chain(with_starts.then_some(START));
+        let kinds = kinds.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ");
+        // Everything is grouped, nothing looks through a window: groups spill to disk.
         format!(
             "{event},
 counted AS (
@@ -79,18 +71,20 @@ counted AS (
     FROM event
     GROUP BY id, day
 ),
-summed AS (
-    SELECT {sums}
+spread AS (
+    SELECT id, day, starts, returns, unnest(make_array({kinds})) AS entity
     FROM counted
 ),
 marked AS (
-    SELECT id, day, unnest(make_array({kinds})) AS entity
-    FROM summed
+    SELECT id, entity, min(day) AS day
+    FROM spread
+    WHERE CASE entity WHEN '{START}' THEN starts ELSE returns END > 0
+    GROUP BY id, entity, CASE entity {whens} ELSE day END
+    HAVING entity = '{START}' OR sum(returns) >= {least}
 )
 {BITS}",
             event = self.event_sql(entity),
-            sums = sums.join(", "),
-            kinds = kinds.join(", "),
+            least = self.least,
         )
     }
 
@@ -103,23 +97,22 @@ marked AS (
         };
         format!(
             "{event},
-anchored AS (
-    SELECT
-        id,
-        cast(ts AS BIGINT) AS instant,
-        returns,
-        min(CASE WHEN starts{from}{until} THEN ts END) OVER (PARTITION BY id) AS began
+anchor AS (
+    SELECT id, min(ts) AS began
     FROM event
+    WHERE starts{from}{until}
+    GROUP BY id
 ),
 counted AS (
     SELECT
-        id,
-        cast(to_char(began AT TIME ZONE $time_zone, '%Y-%m-%d') AS DATE) AS start_day,
-        (instant - cast(began AS BIGINT)) / {DAY_US} AS number,
-        count(*) FILTER (WHERE returns) AS returns
-    FROM anchored
-    WHERE instant >= cast(began AS BIGINT)
-    GROUP BY id, began, (instant - cast(began AS BIGINT)) / {DAY_US}
+        event.id,
+        cast(to_char(anchor.began AT TIME ZONE $time_zone, '%Y-%m-%d') AS DATE) AS start_day,
+        {NUMBER} AS number,
+        count(*) FILTER (WHERE event.returns) AS returns
+    FROM event
+    INNER JOIN anchor ON anchor.id = event.id
+    WHERE event.ts >= anchor.began
+    GROUP BY event.id, anchor.began, {NUMBER}
 ),
 marked AS (
     -- Where days have 25 hours, a window that is not over may have the number of a day that is still to come.
@@ -195,17 +188,18 @@ WHERE entity IS NOT NULL
 GROUP BY period_start('month', day, 'monday'), entity, id
 ORDER BY month, entity, id";
 
-const DAY_US: i64 = 24 * 3_600_000_000;
+/// The number of an event's window of 24 hours.
+const NUMBER: &str = "(cast(event.ts AS BIGINT) - cast(anchor.began AS BIGINT)) / 86400000000";
 
-// The period of a day, as something equal for the days of one and different for those of two; `None` = the day.
-fn period_sql(step: Step, origin: Option<Day>) -> Option<String> {
+// The first day of a day's period.
+fn period_sql(step: Step, origin: Option<Day>) -> String {
     match step {
-        Step::Day | Step::Trailing(_) | Step::Hours24 => None,
-        Step::Week => Some("period_start('week', day, $week_start)".to_owned()),
-        Step::Month => Some("period_start('month', day, 'monday')".to_owned()),
+        Step::Day | Step::Trailing(_) | Step::Hours24 => "day".to_owned(),
+        Step::Week => "period_start('week', day, $week_start)".to_owned(),
+        Step::Month => "period_start('month', day, 'monday')".to_owned(),
         Step::Days(length) => {
             let origin = origin.map_or_else(|| "$first_day".to_owned(), |day| format!("DATE '{}'", format_day(day)));
-            Some(format!("day - ((day - {origin}) % {length} + {length}) % {length}"))
+            format!("day - ((day - {origin}) % {length} + {length}) % {length}")
         }
     }
 }

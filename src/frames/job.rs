@@ -147,7 +147,8 @@ impl Job {
                 queries.push(EventQuery { table: event_table(entity, Step::Hours24), sql });
             }
             if let Some(step) = steps.iter().find(|step| **step != Step::Hours24) {
-                let sql = events.by_day(entity, &steps, origin);
+                let with_starts = matches!(self.kind, Kind::Retention(_));
+                let sql = events.by_day(entity, &steps, origin, with_starts);
                 queries.push(EventQuery { table: event_table(entity, *step), sql });
             }
         }
