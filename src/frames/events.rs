@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::keys::Step;
+use super::keys::{Step, Within};
 use crate::period::{Day, format_day};
 
 /// The tables that these queries read: events, and what tells which of them count.
@@ -44,10 +44,9 @@ impl Events {
     /// The entity of an event table under which the days of returns stand that count for periods of this length.
     pub(super) fn returns_of(&self, step: Step) -> String {
         match step {
-            _ if self.least == 1 => "return".to_owned(),
-            Step::Hours24 => "return".to_owned(),
-            Step::Trailing(_) => format!("return {}", Step::Day.label()),
-            step => format!("return {}", step.label()),
+            Step::Trailing(_) => self.returns_of(Step::Day),
+            step if self.least > 1 => format!("return by {}", step.label()),
+            _ => "return".to_owned(),
         }
     }
 
@@ -90,8 +89,7 @@ marked AS (
 
     /// The same for windows of 24 hours from each id's first start: its n-th window stands under the n-th day after the
     /// local day of that start, which is the only start.
-    pub(super) fn by_window(&self, entity: &str, within: Option<(Option<Day>, Option<Day>)>) -> String {
-        let (from, until) = within.unwrap_or_default();
+    pub(super) fn by_window(&self, entity: &str, (from, until): Within) -> String {
         let bound = |day: Option<Day>, compare: &str| {
             day.map_or_else(String::new, |day| format!(" AND day {compare} DATE '{}'", format_day(day)))
         };

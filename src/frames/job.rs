@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::events::{self, Events};
 use super::growth::Growth;
-use super::keys::{Keys, Read, Refusal, Step, Written};
+use super::keys::{Keys, Read, Refusal, Step, Within, Written};
 use super::retention::Retention;
 use super::stickiness::Stickiness;
 use super::streaks::Streaks;
@@ -52,7 +52,7 @@ struct About<'a> {
     entities: &'a [&'static str],
     steps: Vec<Step>,
     origin: Option<Day>,
-    within: Option<(Option<Day>, Option<Day>)>,
+    within: Within,
 }
 
 impl Job {
@@ -162,13 +162,14 @@ impl Job {
     }
 
     fn about(&self) -> Option<About<'_>> {
+        let ever = Within::default();
         let (events, entities, origin, within) = match &self.kind {
             Kind::DeepWindow => return None,
-            Kind::Growth(job) => (&job.events, job.entities.as_slice(), job.origin, None),
+            Kind::Growth(job) => (&job.events, job.entities.as_slice(), job.origin, ever),
             Kind::Retention(job) => (&job.events, std::slice::from_ref(&job.entity), job.origin, job.within),
-            Kind::Stickiness(job) => (&job.events, job.entities.as_slice(), job.origin, None),
-            Kind::Streaks(job) => (&job.events, job.entities.as_slice(), job.origin, None),
-            Kind::Trailing(job) => (&job.events, job.entities.as_slice(), None, None),
+            Kind::Stickiness(job) => (&job.events, job.entities.as_slice(), job.origin, ever),
+            Kind::Streaks(job) => (&job.events, job.entities.as_slice(), job.origin, ever),
+            Kind::Trailing(job) => (&job.events, job.entities.as_slice(), None, ever),
         };
         Some(About { events: events.as_ref()?, entities, steps: self.kind.steps(), origin, within })
     }

@@ -24,6 +24,9 @@ pub struct Refusal {
 
 pub(super) type Read<T> = Result<T, Refusal>;
 
+/// From one day to another, both included; open where there is none.
+pub(super) type Within = (Option<Day>, Option<Day>);
+
 /// Who has activity calendars, in the order in which reports list them.
 pub(super) const ENTITIES: [&str; 3] = ["dag", "org", "user"];
 /// Who has events.

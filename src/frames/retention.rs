@@ -8,11 +8,11 @@ use polars::prelude::{DataType, Expr, LazyFrame, NULL, PolarsResult, UnionArgs, 
 
 use super::answer::{self, Kind, Shape, column, counts};
 use super::events::Events;
-use super::keys::{Keys, Read, Step};
+use super::keys::{Keys, Read, Step, Within};
 use super::{Frame, Histories};
 use crate::calendar::{Age, Periods, Starts, retention};
 use crate::error::Result;
-use crate::period::{Day, day_start, local_day};
+use crate::period::{Day, day_start, format_day, local_day};
 
 pub(super) const KEYS: &[&str] = &[
     "entity",
@@ -36,8 +36,8 @@ const GRAINS: &str = "day, week, month, 24h, and a number of days such as 21d";
 pub(super) struct Retention {
     pub(super) entity: &'static str,
     recurring: bool,
-    /// The days on which a start counts; `None` = all there ever were.
-    pub(super) within: Option<(Option<Day>, Option<Day>)>,
+    /// The days on which a start counts.
+    pub(super) within: Within,
     /// The lengths of periods, each with its last period.
     pub(super) steps: Vec<(Step, u32)>,
     pub(super) origin: Option<Day>,
@@ -87,7 +87,7 @@ impl Retention {
         if let (Some(from), Some(until)) = within
             && until < from
         {
-            return Err(keys.refuse("until", &format!("is before from=`{}`", crate::period::format_day(from))));
+            return Err(keys.refuse("until", &format!("is before from=`{}`", format_day(from))));
         }
         let events = keys.events(windows)?;
         let mut returning = keys.words("returning", &Returning::ALL, Returning::ALL.map(|(_, it)| it).to_vec())?;
@@ -98,7 +98,7 @@ impl Retention {
         Ok(Self {
             entity: keys.entity(events.is_some())?,
             recurring,
-            within: ranged.then_some(within),
+            within,
             origin: keys.origin(steps.iter().map(|(step, _)| *step))?,
             steps,
             returning,
@@ -147,10 +147,8 @@ impl Retention {
         (step, last): (Step, u32),
         frame: Frame,
     ) -> Result<LazyFrame> {
-        let (from, until) = self.within.unwrap_or_default();
-        // Windows of 24 hours were made for the first start, which is the only one.
-        let from = from.filter(|_| step != Step::Hours24);
-        let until = until.filter(|_| step != Step::Hours24);
+        // Windows of 24 hours were made for the first start within these days, which is the only one there.
+        let (from, until) = if step == Step::Hours24 { Within::default() } else { self.within };
         let which =
             Starts { from: from.unwrap_or(Day::MIN), until: until.unwrap_or(Day::MAX), recurring: self.recurring };
         let cohorts = retention(&histories.starts, &histories.returns, which, periods, last as usize);

@@ -88,7 +88,28 @@ fn events_and_states_give_the_same_retention() {
     assert_all_hold(&results);
 }
 
-/// A folder whose `[job]` has one more line.
+/// The `[job]` table of a text.
+fn job_of(toml: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(toml).expect("TOML")["job"].clone()
+}
+
+#[test]
+fn the_page_of_jobs_shows_the_examples_as_they_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/jobs.md")).expect("a page");
+    let blocks: Vec<&str> =
+        page.split("```toml\n# ").skip(1).map(|rest| rest.split("```").next().expect("a block")).collect();
+    assert_eq!(blocks.len(), 5, "one for each job with keys");
+    for block in blocks {
+        let (head, toml) = block.split_once('\n').expect("a line with the name");
+        let name = head.split(':').next().expect("a name");
+        let folder = root.join("sample-data/questions/metrics").join(name);
+        let kept = fs::read_to_string(folder.join("query.toml")).expect("a folder of this name");
+        assert_eq!(job_of(toml), job_of(&kept), "{name}");
+    }
+}
+
+/// A folder whose `[job]` has another line in the place of its condition.
 fn refusal(line: &str) -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/questions/metrics/attendance_streaks");
     let root = tempfile::tempdir().expect("a folder");
