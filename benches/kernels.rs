@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use criterion::{Criterion, criterion_group, criterion_main};
-use orgpulse::calendar::{Calendars, Periods, Range, active_days, day_bit, growth, retention, trailing};
+use orgpulse::calendar::{
+    Calendars, Periods, Range, Starts, active_periods, day_bit, growth, retention, streaks, trailing,
+};
 use orgpulse::period::{Day, Grain, WeekStart};
 use orgpulse::store::write_files;
 
@@ -58,19 +60,24 @@ fn calendars(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("calendars");
     group.sample_size(10);
     group.bench_function("read", |bench| bench.iter(read));
-    group.bench_function("trailing", |bench| bench.iter(|| trailing(&calendars)));
-    group.bench_function("active_days", |bench| bench.iter(|| active_days(&calendars, 28)));
+    group.bench_function("trailing", |bench| bench.iter(|| trailing(&calendars, &[1, 7, 28])));
+    let days = Periods::new(Grain::Day, range);
+    let ever = Starts { from: range.first(), until: range.last(), recurring: false };
+    group.bench_function("active_periods", |bench| bench.iter(|| active_periods(&calendars, &days, 28)));
+    group.bench_function("streaks", |bench| bench.iter(|| streaks(&calendars, &days, 28)));
     for (grain, limit) in [(Grain::Day, 30), (Grain::Week(WeekStart::Monday), 26), (Grain::Month, 12)] {
         let periods = Periods::new(grain, range);
         group.bench_function(format!("growth by {}", grain.name()), |bench| {
             bench.iter(|| growth(&calendars, &periods, 1));
         });
         group.bench_function(format!("retention by {}", grain.name()), |bench| {
-            bench.iter(|| retention(&calendars, &periods, limit));
+            bench.iter(|| retention(&calendars, &calendars, ever, &periods, limit));
         });
     }
-    let days = Periods::new(Grain::Day, range);
-    group.bench_function("growth over 28 days", |bench| bench.iter(|| growth(&calendars, &days, 28)));
+    for reach in [28, 90] {
+        let name = format!("growth over {reach} days");
+        group.bench_function(name, |bench| bench.iter(|| growth(&calendars, &days, reach)));
+    }
     group.finish();
 }
 

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Offset, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,13 @@ pub enum Grain {
     Week(WeekStart),
     /// Calendar months.
     Month,
+    /// So many days each (at least one), one of them beginning on `origin`.
+    Days {
+        /// The number of days.
+        length: i32,
+        /// The first day of one of them.
+        origin: Day,
+    },
 }
 
 impl Grain {
@@ -115,6 +122,7 @@ impl Grain {
             Self::Day => "day",
             Self::Week(_) => "week",
             Self::Month => "month",
+            Self::Days { .. } => "days",
         }
     }
 
@@ -130,6 +138,7 @@ impl Grain {
                 let date = date_of_day(day);
                 date.year() * 12 + date.month0().cast_signed()
             }
+            Self::Days { length, origin } => (day - origin).div_euclid(length.max(1)),
         }
     }
 
@@ -144,6 +153,7 @@ impl Grain {
                 let month = index.rem_euclid(12).cast_unsigned() + 1;
                 NaiveDate::from_ymd_opt(index.div_euclid(12), month, 1).map_or(Day::MAX, day_of_date)
             }
+            Self::Days { length, origin } => index * length.max(1) + origin,
         }
     }
 
@@ -158,6 +168,17 @@ impl Grain {
 #[must_use]
 pub fn local_day(zone: Tz, instant: DateTime<Utc>) -> Day {
     day_of_date(instant.with_timezone(&zone).date_naive())
+}
+
+/// The instant at which a local day begins; where the clocks skip midnight, the first one after it.
+#[must_use]
+pub fn day_start(zone: Tz, day: Day) -> DateTime<Utc> {
+    let midnight = date_of_day(day).and_time(NaiveTime::MIN);
+    // Clocks change by whole minutes, and at most by the day that Samoa left out.
+    let minutes = (0..=2 * 24 * 60).map(TimeDelta::minutes);
+    let mut local = minutes.filter_map(|minutes| midnight.checked_add_signed(minutes));
+    let start = local.find_map(|local| zone.from_local_datetime(&local).earliest());
+    start.map_or_else(|| midnight.and_utc(), |start| start.to_utc())
 }
 
 /// Turns instants into local days, fast for instants that come in clusters. Not shared between threads.
@@ -261,6 +282,24 @@ mod tests {
         check_period(Grain::Month, "2024-02-29", "2024-02-01", "2024-02-29");
         check_period(Grain::Month, "2025-12-31", "2025-12-01", "2025-12-31");
         check_period(Grain::Day, "2024-02-29", "2024-02-29", "2024-02-29");
+        let weeks = Grain::Days { length: 21, origin: parse_day("2022-01-18").expect("a day") };
+        check_period(weeks, "2022-01-17", "2021-12-28", "2022-01-17");
+        check_period(weeks, "2022-02-07", "2022-01-18", "2022-02-07");
+        check_period(weeks, "2022-02-08", "2022-02-08", "2022-02-28");
+    }
+
+    fn check_start(zone: &str, day: &str, expected: &str) {
+        let start = day_start(zone.parse().expect("a zone of the test"), parse_day(day).expect("a day of the test"));
+        assert_eq!(start.to_rfc3339(), expected, "{day} in {zone}");
+    }
+
+    #[test]
+    fn days_start_where_the_clocks_say() {
+        check_start("UTC", "2026-03-29", "2026-03-29T00:00:00+00:00");
+        check_start("Europe/Brussels", "2026-03-29", "2026-03-28T23:00:00+00:00");
+        check_start("Europe/Brussels", "2026-03-30", "2026-03-29T22:00:00+00:00");
+        check_start("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00+00:00");
+        check_start("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00+00:00");
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) struct Bits<'a> {
 pub(super) const MAX_WINDOW: u32 = 63;
 
 impl Bits<'_> {
-    fn word(self, index: usize) -> u64 {
+    /// The numbers from `64 * index` on, as bits.
+    pub(super) fn word(self, index: usize) -> u64 {
         index.checked_sub(self.first).and_then(|index| self.words.get(index)).copied().unwrap_or(0)
     }
 
@@ -46,6 +47,50 @@ impl Bits<'_> {
     pub(super) fn last(self) -> Option<usize> {
         let last = self.words.last()?;
         Some((self.first + self.words.len()) * 64 - 1 - place(last.leading_zeros()))
+    }
+
+    /// How many numbers of the set are among the `length` from `start` on.
+    pub(super) fn count(self, start: usize, length: usize) -> usize {
+        let part = |past: usize| {
+            let part = self.from(start + past);
+            let part = if length - past < 64 { part & ((1 << (length - past)) - 1) } else { part };
+            place(part.count_ones())
+        };
+        (0..length).step_by(64).map(part).sum()
+    }
+
+    /// How many numbers in a row are in the set from `start` on.
+    pub(super) fn run(self, start: usize) -> usize {
+        let mut length = 0;
+        loop {
+            let ones = place(self.from(start + length).trailing_ones());
+            length += ones;
+            if ones < 64 {
+                return length;
+            }
+        }
+    }
+
+    /// Each number that is in the set, or follows one that is by less than `window`, in the words of `scratch`; nothing
+    /// from word `end` on. For windows that [`smear`] cannot answer.
+    pub(super) fn widen(self, window: u32, end: usize, scratch: &mut Vec<u64>) -> Bits<'_> {
+        scratch.clear();
+        let (first, mut filled) = (self.first, 0);
+        let mut next = self.next(0);
+        while let Some(number) = next {
+            let until = (number + window as usize).min(end * 64);
+            let mut start = number.max(filled);
+            while start < until {
+                let word = start / 64;
+                scratch.resize(scratch.len().max(word + 1 - first), 0);
+                let stop = until.min((word + 1) * 64);
+                scratch[word - first] |= u64::MAX << (start % 64) & u64::MAX >> ((word + 1) * 64 - stop);
+                start = stop;
+            }
+            filled = filled.max(until);
+            next = self.next(number + 1);
+        }
+        Bits { first, words: scratch }
     }
 
     /// The words of the set one by one with their index and the word before, and one zero word after them: windows

@@ -4,58 +4,84 @@
 use super::bits::{Bits, MAX_WINDOW, smear};
 use super::lanes::Lanes;
 use super::{Calendars, Periods};
+use crate::period::Day;
 
-/// Ids active on each day of the range, and on at least one of the trailing days that end on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trailing {
-    /// On the day.
-    pub active: Vec<u64>,
-    /// On one of the trailing 7 days.
-    pub active_7d: Vec<u64>,
-    /// On one of the trailing 28 days.
-    pub active_28d: Vec<u64>,
-}
-
-/// Counts who is active, on the day and over trailing windows, for every day of the range.
+/// Counts for every day of the range the ids active on at least one of the trailing days that end on it: a list for each
+/// of the windows (at least one day), in their order.
 #[must_use]
-pub fn trailing(calendars: &Calendars) -> Trailing {
+pub fn trailing(calendars: &Calendars, windows: &[u32]) -> Vec<Vec<u64>> {
     let words = calendars.range().words();
-    let start = || [1, 7, 28].map(|window| (window, Lanes::new(words)));
-    let each = |sums: &mut [(u32, Lanes); 3], days: Bits<'_>| {
-        for (index, step) in days.steps() {
-            for (window, lanes) in sums.iter_mut() {
-                lanes.add(index, smear(step, *window));
-            }
+    let start = || (vec![Lanes::new(words); windows.len()], Vec::new());
+    let each = |(sums, scratch): &mut (Vec<Lanes>, Vec<u64>), days: Bits<'_>| {
+        for (lanes, &window) in sums.iter_mut().zip(windows) {
+            let (days, window) = narrow(days, window, words, scratch);
+            days.steps().for_each(|(index, step)| lanes.add(index, smear(step, window)));
         }
     };
-    let join = |one: [(u32, Lanes); 3], other: [(u32, Lanes); 3]| {
-        let mut other = other.into_iter();
-        one.map(|(window, lanes)| match other.next() {
-            Some((_, more)) => (window, lanes.join(more)),
-            None => (window, lanes),
-        })
+    let join = |one: (Vec<Lanes>, Vec<u64>), other: (Vec<Lanes>, Vec<u64>)| {
+        (one.0.into_iter().zip(other.0).map(|(one, other)| one.join(other)).collect(), Vec::new())
     };
     let days = calendars.range().days();
-    let [active, active_7d, active_28d] = calendars.fold(start, each, join).map(|(_, lanes)| cut(lanes, days));
-    Trailing { active, active_7d, active_28d }
+    calendars.fold(start, each, join).0.into_iter().map(|lanes| cut(lanes, days)).collect()
 }
 
-/// Ids by the number of days on which they were active in the trailing days that end on the last day of the range:
-/// place `n` counts those with exactly `n` days, up to `window` (at most 63). Place 0 counts only ids of the range.
+// A set and a window that `smear` can answer and that come to the same.
+fn narrow<'a>(set: Bits<'a>, window: u32, words: usize, scratch: &'a mut Vec<u64>) -> (Bits<'a>, u32) {
+    if window <= MAX_WINDOW { (set, window) } else { (set.widen(window, words, scratch), 1) }
+}
+
+/// Ids by the number of periods in which they were active, in the trailing periods that end with the one of the last
+/// day: place `n` counts those with exactly `n`, up to `window`. Place 0 counts only ids of the range.
 #[must_use]
-pub fn active_days(calendars: &Calendars, window: u32) -> Vec<u64> {
-    let window = window.min(MAX_WINDOW);
-    let days = calendars.range().days();
-    let length = days.min(window as usize);
-    let start = days - length;
-    let zeros = || vec![0_u64; window as usize + 1];
-    let each = |sums: &mut Vec<u64>, calendar: Bits<'_>| {
+pub fn active_periods(calendars: &Calendars, periods: &Periods, window: usize) -> Vec<u64> {
+    let length = periods.count().min(window);
+    let first = periods.count() - length;
+    let start = || (vec![0_u64; window + 1], Vec::new());
+    let each = |(sums, scratch): &mut (Vec<u64>, Vec<u64>), days: Bits<'_>| {
         // What lies after the range is never set.
-        if let Some(sum) = sums.get_mut(calendar.from(start).count_ones() as usize) {
+        if let Some(sum) = sums.get_mut(periods.of(days, scratch).count(first, length)) {
             *sum += 1;
         }
     };
-    calendars.fold(zeros, each, add)
+    calendars.fold(start, each, |one, other| (add(one.0, other.0), Vec::new())).0
+}
+
+/// Runs of periods in a row, counted in ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streaks {
+    /// Place `n`: ids whose longest run has `n` periods; the last place: more than fit.
+    pub longest: Vec<u64>,
+    /// Place `n`: ids whose present run has `n` periods, 0 if they have none; the last place: more than fit.
+    pub current: Vec<u64>,
+}
+
+/// Counts ids by the length of their runs of periods in a row, exactly up to `length`. The present run is the one that
+/// reaches the period of the last day, or the one before if that period is not over.
+#[must_use]
+pub fn streaks(calendars: &Calendars, periods: &Periods, length: usize) -> Streaks {
+    let last = periods.count() - 1;
+    let is_over = periods.last_day(i64::try_from(last).unwrap_or(i64::MAX)) <= calendars.range().last();
+    let reaches = if is_over { last } else { last.saturating_sub(1) };
+    let start = || (vec![0_u64; length + 2], vec![0_u64; length + 2], Vec::new());
+    let each = |(longest, current, scratch): &mut (Vec<u64>, Vec<u64>, Vec<u64>), days: Bits<'_>| {
+        let active = periods.of(days, scratch);
+        let (mut most, mut present, mut next) = (0, 0, active.next(0));
+        while let Some(begins) = next {
+            let run = active.run(begins);
+            most = most.max(run);
+            if begins + run > reaches {
+                present = run;
+            }
+            next = active.next(begins + run);
+        }
+        longest[most.min(length + 1)] += 1;
+        current[present.min(length + 1)] += 1;
+    };
+    let join = |one: (Vec<u64>, Vec<u64>, Vec<u64>), other: (Vec<u64>, Vec<u64>, Vec<u64>)| {
+        (add(one.0, other.0), add(one.1, other.1), Vec::new())
+    };
+    let (longest, current, _) = calendars.fold(start, each, join);
+    Streaks { longest, current }
 }
 
 /// What moved in one period, counted in ids.
@@ -70,23 +96,23 @@ pub struct Moves {
 }
 
 /// Counts for every period of the range who is active and who began to be. An id seen in a period stays active for
-/// `reach` periods (at most 63), this one included.
+/// `reach` periods (at least one), this one included.
 #[must_use]
 pub fn growth(calendars: &Calendars, periods: &Periods, reach: u32) -> Vec<Moves> {
-    let (reach, words) = (reach.clamp(1, MAX_WINDOW), periods.words());
+    let words = periods.words();
     let start = || Growth {
         active: Lanes::new(words),
         started: Lanes::new(words),
         new: vec![0; words * 64],
-        scratch: Vec::new(),
+        scratch: Default::default(),
     };
     let each = |sums: &mut Growth, days: Bits<'_>| {
-        let Growth { active, started, new, scratch } = sums;
-        let seen = periods.of(days, scratch);
-        for (index, step) in seen.steps() {
+        let Growth { active, started, new, scratch: [of_periods, of_window] } = sums;
+        let seen = periods.of(days, of_periods);
+        let (near, reach) = narrow(seen, reach, words, of_window);
+        for (index, step) in near.steps() {
             active.add(index, smear(step, reach));
-            let now = (step >> 64) as u64;
-            started.add(index, now & !smear(step << 1, reach));
+            started.add(index, seen.word(index) & !smear(step << 1, reach));
         }
         if let Some(sum) = seen.next(0).and_then(|first| new.get_mut(first)) {
             *sum += 1;
@@ -96,7 +122,7 @@ pub fn growth(calendars: &Calendars, periods: &Periods, reach: u32) -> Vec<Moves
         active: one.active.join(other.active),
         started: one.started.join(other.started),
         new: add(one.new, other.new),
-        scratch: Vec::new(),
+        scratch: Default::default(),
     };
     let Growth { active, started, new, .. } = calendars.fold(start, each, join);
     let (active, started) = (cut(active, periods.count()), cut(started, periods.count()));
@@ -107,7 +133,29 @@ struct Growth {
     active: Lanes,
     started: Lanes,
     new: Vec<u64>,
-    scratch: Vec<u64>,
+    scratch: [Vec<u64>; 2],
+}
+
+/// Which starts make an id a member of a cohort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Starts {
+    /// The first day on which a start counts.
+    pub from: Day,
+    /// The last day on which a start counts.
+    pub until: Day,
+    /// Whether every period with a start has the id in its cohort; otherwise only the first one has.
+    pub recurring: bool,
+}
+
+/// What happened to a cohort, counted in ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cohort {
+    /// All members.
+    pub size: u64,
+    /// Members seen at any age, also beyond the ages that are counted.
+    pub seen: u64,
+    /// What happened at each age.
+    pub ages: Vec<Age>,
 }
 
 /// What happened to a cohort at one age, counted in ids.
@@ -117,54 +165,84 @@ pub struct Age {
     pub seen: u64,
     /// Seen for the last time at this age.
     pub last: u64,
-    /// Seen for the second time at this age.
+    /// Seen at this age for the first time after age 0.
     pub returned: u64,
 }
 
-/// Counts for every period of the range, as the first one of its cohort, what happened at ages 0 to `limit` (at most
-/// 62) in periods. `last` and `returned` of what comes later are in no age.
+/// Counts for every period of the range, as that of a cohort, what happened at ages 0 to `limit` in periods. `starts` and
+/// `returns` are calendars that were read beside each other, or the same. `last` and `returned` of what comes later are
+/// in no age.
 #[must_use]
-pub fn retention(calendars: &Calendars, periods: &Periods, limit: u32) -> Vec<Vec<Age>> {
-    let limit = limit.min(MAX_WINDOW - 1);
-    let ages = limit as usize + 1;
-    let (cohorts, mask) = (periods.count(), u64::MAX >> (63 - limit));
+pub fn retention(
+    starts: &Calendars,
+    returns: &Calendars,
+    which: Starts,
+    periods: &Periods,
+    limit: usize,
+) -> Vec<Cohort> {
+    let (ages, cohorts) = (limit + 1, periods.count());
+    let words = ages.div_ceil(64);
+    let first_day = starts.range().first();
+    let place = |day: Day| usize::try_from(i64::from(day) - i64::from(first_day));
+    let from = place(which.from).unwrap_or(0);
+    // Before the range there is no start.
+    let until = place(which.until).ok();
     let start = || Cohorts {
-        seen: Lanes::new(cohorts),
+        size: vec![0; cohorts],
+        any: vec![0; cohorts],
+        seen: Lanes::new(cohorts * words),
         last: vec![0; cohorts * ages],
         returned: vec![0; cohorts * ages],
         scratch: Vec::new(),
     };
-    let each = |sums: &mut Cohorts, days: Bits<'_>| {
-        let Cohorts { seen, last, returned, scratch } = sums;
-        let periods = periods.of(days, scratch);
-        let Some(cohort) = periods.next(0) else { return };
-        let count = |counts: &mut [u64], period: Option<usize>| {
-            let age = period.map(|period| period - cohort).filter(|&age| age < ages);
-            if let Some(sum) = age.and_then(|age| counts.get_mut(cohort * ages + age)) {
-                *sum += 1;
+    let each = |sums: &mut Cohorts, starts: Bits<'_>, returns: Bits<'_>| {
+        let Cohorts { size, any, seen, last, returned, scratch } = sums;
+        let active = periods.of(returns, scratch);
+        let mut next = starts.next(from);
+        while let Some(day) = next.filter(|day| until.is_some_and(|until| *day <= until)) {
+            let cohort = periods.number(day);
+            let count = |counts: &mut [u64], period: Option<usize>| {
+                let age = period.and_then(|period| period.checked_sub(cohort)).filter(|&age| age < ages);
+                if let Some(sum) = age.and_then(|age| counts.get_mut(cohort * ages + age)) {
+                    *sum += 1;
+                }
+            };
+            size[cohort] += 1;
+            any[cohort] += u64::from(active.last().is_some_and(|last| last >= cohort));
+            for word in 0..words {
+                let left = ages - word * 64;
+                let mask = if left < 64 { (1 << left) - 1 } else { u64::MAX };
+                seen.add(cohort * words + word, active.from(cohort + word * 64) & mask);
             }
-        };
-        let window = periods.from(cohort) & mask;
-        seen.add(cohort, window);
-        count(last, periods.last());
-        count(returned, periods.next(cohort + 1));
+            count(last, active.last());
+            count(returned, active.next(cohort + 1));
+            next = if which.recurring { starts.next(periods.after(cohort)) } else { None };
+        }
     };
     let join = |one: Cohorts, other: Cohorts| Cohorts {
+        size: add(one.size, other.size),
+        any: add(one.any, other.any),
         seen: one.seen.join(other.seen),
         last: add(one.last, other.last),
         returned: add(one.returned, other.returned),
         scratch: Vec::new(),
     };
-    let Cohorts { seen, last, returned, .. } = calendars.fold(start, each, join);
+    let Cohorts { size, any, seen, last, returned, .. } = starts.fold_beside(returns, start, each, join);
     let seen = seen.counts();
-    let of_cohort = |((seen, last), returned): ((&[u64], &[u64]), &[u64])| {
-        let ages = seen.iter().zip(last).zip(returned);
-        ages.map(|((&seen, &last), &returned)| Age { seen, last, returned }).collect()
+    let of_cohort = |cohort: usize| {
+        let age = |age: usize| Age {
+            seen: seen[cohort * words * 64 + age],
+            last: last[cohort * ages + age],
+            returned: returned[cohort * ages + age],
+        };
+        Cohort { size: size[cohort], seen: any[cohort], ages: (0..ages).map(age).collect() }
     };
-    seen.chunks(64).zip(last.chunks(ages)).zip(returned.chunks(ages)).map(of_cohort).collect()
+    (0..cohorts).map(of_cohort).collect()
 }
 
 struct Cohorts {
+    size: Vec<u64>,
+    any: Vec<u64>,
     seen: Lanes,
     last: Vec<u64>,
     returned: Vec<u64>,

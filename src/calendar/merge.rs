@@ -9,14 +9,17 @@ use super::{Calendars, Range};
 use crate::error::Result;
 use crate::period::{Day, Grain, format_day};
 
-/// The calendars of all ids of the runs.
-pub(super) fn merge(runs: &[Run], range: Range) -> Result<Calendars> {
-    let mut heads = Vec::with_capacity(runs.len());
-    for run in runs.iter().filter(|run| run.month <= range.last()) {
-        heads.extend(Head::open(run, range)?);
+/// The calendars of all ids of the runs, of each list of runs apart.
+pub(super) fn merge<const N: usize>(runs: &[Vec<Run>; N], range: Range) -> Result<[Calendars; N]> {
+    let mut heads = Vec::new();
+    for (runs, list) in runs.iter().zip(0..) {
+        for run in runs.iter().filter(|run| run.month <= range.last()) {
+            heads.extend(Head::open(run, range, list)?);
+        }
     }
-    let mut calendars = Calendars::new(range);
-    let mut days = Days { words: vec![0; range.words() + 1], first: usize::MAX, last: 0 };
+    let mut calendars = std::array::from_fn(|_| Calendars::new(range));
+    let mut days: [Days; N] =
+        std::array::from_fn(|_| Days { words: vec![0; range.words() + 1], first: usize::MAX, last: 0 });
     let mut id: Vec<u8> = Vec::new();
     // Months are few, so the least head is found by looking at all of them: mostly two numbers are compared, and
     // that is cheaper than keeping a heap in order.
@@ -27,7 +30,9 @@ pub(super) fn merge(runs: &[Run], range: Range) -> Result<Calendars> {
         let mut index = 0;
         while let Some(head) = heads.get_mut(index) {
             if head.key == key && head.id() == id {
-                days.add(head.offset, head.bits(range)?);
+                if let Some(days) = days.get_mut(head.list) {
+                    days.add(head.offset, head.bits(range)?);
+                }
                 if !head.advance()? {
                     heads.swap_remove(index);
                     continue;
@@ -35,7 +40,9 @@ pub(super) fn merge(runs: &[Run], range: Range) -> Result<Calendars> {
             }
             index += 1;
         }
-        days.take(&mut calendars);
+        if days.iter().any(|days| !days.is_empty()) {
+            days.iter_mut().zip(&mut calendars).for_each(|(days, calendars)| days.take(calendars));
+        }
     }
     Ok(calendars)
 }
@@ -43,6 +50,8 @@ pub(super) fn merge(runs: &[Run], range: Range) -> Result<Calendars> {
 /// A run at the row that comes next.
 struct Head {
     rows: Rows,
+    /// The list that the run stands in.
+    list: usize,
     month: Day,
     /// The place of the month's first day in the range.
     offset: i64,
@@ -54,10 +63,10 @@ struct Head {
 }
 
 impl Head {
-    fn open(run: &Run, range: Range) -> Result<Option<Self>> {
+    fn open(run: &Run, range: Range, list: usize) -> Result<Option<Self>> {
         let (ids, bits) = (StringArray::new_null(0), Int64Array::new_null(0));
         let offset = i64::from(run.month) - i64::from(range.first());
-        let mut head = Self { rows: run.read()?, month: run.month, offset, ids, bits, row: 0, key: 0 };
+        let mut head = Self { rows: run.read()?, list, month: run.month, offset, ids, bits, row: 0, key: 0 };
         Ok(head.load()?.then_some(head))
     }
 
@@ -152,10 +161,17 @@ impl Days {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.first > self.last
+    }
+
     fn take(&mut self, calendars: &mut Calendars) {
-        if let Some(words) = self.words.get_mut(self.first..=self.last) {
-            calendars.push(words, self.first);
-            words.fill(0);
+        match self.words.get_mut(self.first..=self.last) {
+            Some(words) => {
+                calendars.push(words, self.first);
+                words.fill(0);
+            }
+            None => calendars.push(&[], 0),
         }
         (self.first, self.last) = (usize::MAX, 0);
     }

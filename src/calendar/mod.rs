@@ -9,14 +9,13 @@ mod periods;
 mod runs;
 mod value;
 
-pub use folds::{Age, Moves, Trailing, active_days, growth, retention, trailing};
+pub use folds::{Age, Cohort, Moves, Starts, Streaks, active_periods, growth, retention, streaks, trailing};
 pub use periods::Periods;
-pub use runs::ENTITIES;
 pub use value::{Calendar, MAX_TRAILING_DAYS};
 
 use std::path::PathBuf;
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
 use crate::period::Day;
@@ -94,14 +93,25 @@ struct Span {
 }
 
 impl Calendars {
-    /// Reads the calendars of one of [`ENTITIES`] from the files of table [`TABLE`]. Days after the range are not
-    /// looked at; an earlier day, a missing value or an unknown entity means that the table does not hold what it
-    /// promises (`Error::Definition`).
+    /// Reads the calendars of one entity from the files of table [`TABLE`], or of one with its columns. Days after the
+    /// range are not looked at; an earlier day or a missing value means that the table does not hold what it promises
+    /// (`Error::Definition`).
     pub fn read(files: &[PathBuf], entity: &str, range: Range) -> Result<Self> {
+        let [calendars] = Self::read_beside(files, [entity], range)?;
+        Ok(calendars)
+    }
+
+    /// Reads the calendars of several entities at once. Each holds every id that any of them has, so that the n-th id is
+    /// the same in all.
+    pub fn read_beside<const N: usize>(files: &[PathBuf], entities: [&str; N], range: Range) -> Result<[Self; N]> {
         if range.words() > usize::from(u16::MAX) {
             return Err(Error::Definition(format!("{} days are too many for calendars", range.days())));
         }
-        merge::merge(&runs::find(files, entity)?, range)
+        let mut runs = [const { Vec::new() }; N];
+        for (runs, entity) in runs.iter_mut().zip(entities) {
+            *runs = runs::find(files, entity)?;
+        }
+        merge::merge(&runs, range)
     }
 
     /// The days that were looked at.
@@ -110,7 +120,7 @@ impl Calendars {
         self.range
     }
 
-    /// The number of ids with a day in the range.
+    /// The number of ids with a day in the range, here or in the calendars that were read beside these.
     #[must_use]
     pub fn ids(&self) -> usize {
         self.blocks.iter().map(|block| block.spans.len()).sum()
@@ -127,7 +137,7 @@ impl Calendars {
         Self { range, blocks: Vec::new() }
     }
 
-    /// Adds an id by its words, neither the first nor the last of which is zero, and where they begin.
+    /// Adds an id by its words, if any, neither the first nor the last of which is zero, and where they begin.
     fn push(&mut self, words: &[u64], first: usize) {
         if self.blocks.last().is_none_or(|block| block.spans.len() == BLOCK_IDS) {
             if let Some(full) = self.blocks.last_mut() {
@@ -149,15 +159,36 @@ impl Calendars {
         join: impl Fn(A, A) -> A + Send + Sync,
     ) -> A {
         let of_block = |mut sum: A, block: &Block| {
-            let mut rest = block.words.as_slice();
-            for span in &block.spans {
-                let (words, after) = rest.split_at(usize::from(span.words).min(rest.len()));
-                rest = after;
-                each(&mut sum, Bits { first: usize::from(span.first), words });
-            }
+            block.sets().for_each(|days| each(&mut sum, days));
             sum
         };
         self.blocks.par_iter().fold(&start, of_block).reduce(&start, join)
+    }
+
+    /// Like [`Self::fold`], over two sets of each id: the one here and the one of calendars that were read beside these.
+    fn fold_beside<A: Send>(
+        &self,
+        others: &Self,
+        start: impl Fn() -> A + Send + Sync,
+        each: impl Fn(&mut A, Bits<'_>, Bits<'_>) + Send + Sync,
+        join: impl Fn(A, A) -> A + Send + Sync,
+    ) -> A {
+        let of_block = |mut sum: A, (block, other): (&Block, &Block)| {
+            block.sets().zip(other.sets()).for_each(|(days, other)| each(&mut sum, days, other));
+            sum
+        };
+        self.blocks.par_iter().zip(&others.blocks).fold(&start, of_block).reduce(&start, join)
+    }
+}
+
+impl Block {
+    fn sets(&self) -> impl Iterator<Item = Bits<'_>> {
+        let mut rest = self.words.as_slice();
+        self.spans.iter().map(move |span| {
+            let (words, after) = rest.split_at(usize::from(span.words).min(rest.len()));
+            rest = after;
+            Bits { first: usize::from(span.first), words }
+        })
     }
 }
 

@@ -60,6 +60,16 @@ impl Periods {
         self.grain.last_day(self.index(period))
     }
 
+    /// The period of a day of the range, days counted from its first.
+    pub(super) fn number(&self, day: usize) -> usize {
+        self.of_day.get(day).map_or(day, |&period| period as usize)
+    }
+
+    /// The first day after a period, counted from the first of the range.
+    pub(super) fn after(&self, period: usize) -> usize {
+        self.ends.get(period).map_or(period + 1, |&end| end as usize)
+    }
+
     fn index(&self, period: i64) -> i32 {
         i32::try_from(i64::from(self.first) + period).unwrap_or(i32::MAX)
     }
@@ -76,8 +86,7 @@ impl Periods {
         scratch.clear();
         let (mut first, mut start) = (0, 0);
         while let Some(day) = days.next(start) {
-            let Some(&period) = self.of_day.get(day) else { break };
-            let period = period as usize;
+            let period = self.number(day);
             if scratch.is_empty() {
                 first = period / 64;
             }
@@ -86,7 +95,7 @@ impl Periods {
                 scratch.resize(word + 1, 0);
             }
             scratch[word] |= 1 << (period % 64);
-            start = self.ends.get(period).map_or(usize::MAX, |&end| end as usize);
+            start = self.after(period);
         }
         Bits { first, words: scratch }
     }

@@ -20,9 +20,6 @@ use super::TABLE;
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain, format_day};
 
-/// The entities that have calendars, in the order in which reports list them.
-pub const ENTITIES: [&str; 3] = ["dag", "org", "user"];
-
 const BATCH_ROWS: usize = 1 << 13;
 
 /// A run: where it stands in its file, and its month.
@@ -116,9 +113,6 @@ impl Segment {
     }
 
     fn check(&self) -> Result<()> {
-        if !ENTITIES.contains(&self.entity.as_str()) {
-            return Err(wrong_table(&format!("entity=`{}`; known: {}", self.entity, ENTITIES.join(", "))));
-        }
         if Grain::Month.first_day(Grain::Month.index(self.month)) != self.month {
             let month = format_day(self.month);
             return Err(wrong_table(&format!("month={month}; it must be the first of a month")));

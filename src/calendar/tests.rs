@@ -151,7 +151,6 @@ fn wrong_tables_are_refused() {
         table(&[("2025-12-01", "user", "a", &[31])]),
         "day=2025-12-31 before the first observed day 2026-01-05",
     );
-    check_refused(table(&[("2026-01-01", "app", "a", &[5])]), "entity=`app`; known: dag, org, user");
     check_refused(table(&[("2026-01-02", "user", "a", &[5])]), "month=2026-01-02; it must be the first of a month");
     check_refused(
         table(&[("2026-02-01", "user", "a", &[29])]),
@@ -190,6 +189,26 @@ fn wrong_tables_are_refused() {
 }
 
 #[test]
+fn calendars_read_beside_each_other_have_the_same_ids() {
+    let rows: &[Row<'_>] = &[
+        ("2026-01-01", "return", "b", &[9]),
+        ("2026-01-01", "return", "c", &[5]),
+        ("2026-01-01", "start", "a", &[5]),
+        ("2026-02-01", "return", "a", &[1]),
+        ("2026-02-01", "start", "b", &[2]),
+        ("2026-03-01", "start", "late", &[3]),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("0.parquet");
+    write(&path, &table(rows), 2);
+    let read = Calendars::read_beside(&[path], ["start", "return"], range("2026-01-05", "2026-03-02"));
+    let [starts, returns] = read.expect("calendars");
+    // The days of `late` are after the range, so it is in neither.
+    assert_eq!(days_of(&starts), [vec![0], vec![28], vec![]]);
+    assert_eq!(days_of(&returns), [vec![27], vec![4], vec![0]]);
+}
+
+#[test]
 fn a_file_that_is_gone_is_a_storage_error() {
     let error = Calendars::read(&["/no/such/file".into()], "user", range("2026-01-05", "2026-03-02"));
     assert!(matches!(error, Err(Error::Storage(_))), "{error:?}");
@@ -208,7 +227,8 @@ fn words(set: &BTreeSet<usize>) -> (usize, Vec<u64>) {
 
 fn sets() -> impl Strategy<Value = BTreeSet<usize>> {
     let number = prop_oneof![3 => 0..300_usize, 1 => 60..70_usize, 1 => 120..140_usize];
-    prop::collection::btree_set(number, 1..40)
+    let (numbers, row) = (prop::collection::btree_set(number, 1..40), (0..300_usize, 0..150_usize));
+    (numbers, row).prop_map(|(numbers, (start, length))| numbers.into_iter().chain(start..start + length).collect())
 }
 
 proptest! {
@@ -222,6 +242,14 @@ proptest! {
         prop_assert_eq!(bits.last(), set.last().copied());
         let from = (0..64).filter(|bit| set.contains(&(start + bit))).map(|bit| 1_u64 << bit).sum::<u64>();
         prop_assert_eq!(bits.from(start), from);
+        let length = window as usize * 3;
+        prop_assert_eq!(bits.count(start, length), set.range(start..start + length).count());
+        prop_assert_eq!(bits.run(start), (start..1000).take_while(|number| set.contains(number)).count());
+        let (end, mut scratch) = (7, vec![9]);
+        let wide = bits.widen(window * 4, end, &mut scratch);
+        let near = set.iter().flat_map(|number| *number..number + window as usize * 4).filter(|number| *number < end * 64);
+        prop_assert_eq!(numbers(wide), near.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+        prop_assert!(wide.words.first() != Some(&0) && wide.words.last() != Some(&0));
         let width = window as usize;
         for (index, step) in bits.steps() {
             let smeared = smear(step, window);

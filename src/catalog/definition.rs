@@ -13,7 +13,7 @@ use toml::{Spanned, Value};
 use super::folders::Folder;
 use super::{Group, Query, is_name, tables};
 use crate::error::{Error, Result};
-use crate::frames::JOBS;
+use crate::frames::{Job, Written};
 use crate::kernels::KERNELS;
 
 /// How a query is computed.
@@ -22,7 +22,7 @@ pub enum Kind {
     /// By this SQL.
     Sql(String),
     /// By a data frame job: its `[job]` table.
-    Frame(BTreeMap<String, String>),
+    Frame(Job),
 }
 
 /// A result that is computed month by month, by the date in its first column.
@@ -140,7 +140,7 @@ struct Definition {
     each: Option<Spanned<String>>,
     looks_back: Option<Spanned<u16>>,
     looks_ahead: Option<Spanned<u16>>,
-    job: Option<Spanned<BTreeMap<String, String>>>,
+    job: Option<Spanned<BTreeMap<String, Spanned<Value>>>>,
     kernel: Option<Spanned<String>>,
     #[serde(rename = "column")]
     columns: Vec<ColumnDefinition>,
@@ -399,15 +399,29 @@ impl Source<'_> {
                 Err(self.refuse(&span, "kind=`frame` has no query.sql; remove the file or say kind=`sql`"))
             }
             (KindName::Frame, None, None) => Err(self.refuse(&span, "kind=`frame` needs a table [job] with a name")),
-            (KindName::Frame, None, Some(job)) => match job.get_ref().get("name") {
-                Some(name) if JOBS.contains(&name.as_str()) => Ok(Kind::Frame(job.get_ref().clone())),
-                name => {
-                    let name = name.map_or("", String::as_str);
-                    let message = format!("[job] name=`{name}` is no job; there are: {}", JOBS.join(", "));
-                    Err(self.refuse(&job.span(), &message))
-                }
-            },
+            (KindName::Frame, None, Some(job)) => self.job(job, &definition.reads).map(Kind::Frame),
         }
+    }
+
+    fn job(&self, table: &Spanned<BTreeMap<String, Spanned<Value>>>, reads: &[Spanned<String>]) -> Result<Job> {
+        let written: Written =
+            table.get_ref().iter().map(|(key, value)| (key.clone(), value.get_ref().clone())).collect();
+        let job = Job::read(&written).map_err(|refusal| {
+            let value = refusal.key.and_then(|key| table.get_ref().get(&key));
+            self.refuse(&value.map_or_else(|| table.span(), Spanned::span), &refusal.message)
+        })?;
+        let needed = job.reads();
+        let declared: BTreeSet<&str> = reads.iter().map(|read| read.get_ref().as_str()).collect();
+        if let Some(wrong) = reads.iter().find(|read| !needed.contains(&read.get_ref().as_str())) {
+            let needed = needed.join(", ");
+            let message = format!("reads=`{}` is not read by the job; it reads: {needed}", wrong.get_ref());
+            return Err(self.refuse(&wrong.span(), &message));
+        }
+        if let Some(missing) = needed.iter().find(|name| !declared.contains(*name)) {
+            let message = format!("the job reads table `{missing}`, which is not in `reads`; add it there");
+            return Err(self.refuse(&table.span(), &message));
+        }
+        Ok(job)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Catalog, Column, Kind, Query};
+use crate::frames::Job;
 
 /// The page: an index, then a section for each metric. The same catalog gives the same bytes.
 #[must_use]
@@ -28,6 +29,9 @@ pub(super) fn describe(query: &Query) -> String {
     body(&mut text, query);
     if let Some(sql) = query.sql() {
         line(&mut text, &format!("\n```sql\n{}\n```", sql.trim_end()));
+    }
+    for made in query.job().map(Job::event_queries).unwrap_or_default() {
+        line(&mut text, &format!("\nThe {}:\n\n```sql\n{}\n```", made.table, made.sql));
     }
     text
 }
@@ -70,10 +74,13 @@ fn computed_by(kind: &Kind) -> String {
     match kind {
         Kind::Sql(_) => "SQL".to_owned(),
         Kind::Frame(job) => {
-            let name = job.get("name").map_or("", String::as_str);
-            let rest = job.iter().filter(|(key, _)| *key != "name");
-            let keys: Vec<_> = rest.map(|(key, value)| format!("{key} = {value}")).collect();
-            if keys.is_empty() { format!("job `{name}`") } else { format!("job `{name}` ({})", keys.join(", ")) }
+            let rest = job.written.iter().filter(|(key, _)| *key != "name");
+            let keys: Vec<_> = rest.map(|(key, value)| format!("`{key} = {value}`")).collect();
+            if keys.is_empty() {
+                format!("job `{}`", job.name())
+            } else {
+                format!("job `{}`, {}", job.name(), keys.join(", "))
+            }
         }
     }
 }

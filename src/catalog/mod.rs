@@ -23,7 +23,7 @@ use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::frames;
+use crate::frames::Job;
 use folders::Folder;
 
 /// What a query is for: the folder under `queries/` that it stands in.
@@ -114,7 +114,7 @@ impl Query {
     pub fn parameters(&self) -> BTreeSet<String> {
         match &self.kind {
             Kind::Sql(text) => tables::parameters_of(text),
-            Kind::Frame(job) => frames::parameters(job).iter().map(|&name| name.to_owned()).collect(),
+            Kind::Frame(job) => job.parameters().iter().map(|&name| name.to_owned()).collect(),
         }
     }
 
@@ -127,9 +127,9 @@ impl Query {
         }
     }
 
-    /// The `[job]` table, if it is computed by a data frame job.
+    /// The job, if it is computed by a data frame job.
     #[must_use]
-    pub fn job(&self) -> Option<&BTreeMap<String, String>> {
+    pub fn job(&self) -> Option<&Job> {
         match &self.kind {
             Kind::Sql(_) => None,
             Kind::Frame(job) => Some(job),

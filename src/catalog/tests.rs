@@ -163,7 +163,8 @@ fn sql_and_reads_must_agree() {
 fn a_folder_must_hold_what_its_kind_needs() {
     let sql = toml("\"days\"");
     let frame = sql.replace("\"sql\"", "\"frame\"");
-    let job = |name: &str| format!("{frame}\n[job]\nname = \"{name}\"\nentity = \"user\"\n");
+    let frame = frame.replace("\"days\"", "\"events\", \"excluded_actions\", \"excluded_apps\", \"users\"");
+    let job = |name: &str| format!("{frame}\n[job]\nname = \"{name}\"\nentity = \"user\"\nmin_events = 2\n");
     check_refused(&[("metrics/dau/query.toml", &sql)], &["metrics/dau", "needs a file query.sql"]);
     check_refused(&[("metrics/dau/query.sql", SQL)], &["metrics/dau", "no query.toml"]);
     check_refused(&[("metrics/dau/query.toml", &frame)], &["line 4", "[job]"]);
@@ -172,7 +173,13 @@ fn a_folder_must_hold_what_its_kind_needs() {
     check_refused(&[("metric/dau/query.toml", &sql)], &["`metric` is none of them", "metrics/"]);
     let catalog = read(&[("metrics/dau/query.toml", &job("retention"))]).expect("a frame");
     let kept = catalog.get("dau").and_then(Query::job).expect("a job");
-    assert_eq!(kept.get("entity").map(String::as_str), Some("user"));
+    assert_eq!(kept.written.get("entity").map(String::as_str), Some("\"user\""));
+    let reads = job("retention").replace("\"users\"", "\"days\"");
+    check_refused(&[("metrics/dau/query.toml", &reads)], &["line 5", "reads=`days`", "it reads: events, "]);
+    let reads = job("retention").replace(", \"users\"", "");
+    check_refused(&[("metrics/dau/query.toml", &reads)], &["line 20", "table `users`", "not in `reads`"]);
+    let wrong = job("retention").replace("\"user\"", "\"app\"");
+    check_refused(&[("metrics/dau/query.toml", &wrong)], &["line 22", "entity=`app`", "dag, org, user"]);
 }
 
 #[test]

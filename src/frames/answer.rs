@@ -27,13 +27,13 @@ pub(super) enum Kind {
 }
 
 /// A column of a result: its name, what it holds, and whether it may be empty.
-pub(super) type Shape = (&'static str, Kind, bool);
+pub(super) type Shape<'a> = (&'a str, Kind, bool);
 
 const RATE: (u8, i8) = (38, 6);
 const RATE_UNIT: i128 = 1_000_000;
 
 /// The schema of a result.
-pub(super) fn schema(columns: &[Shape]) -> SchemaRef {
+pub(super) fn schema(columns: &[Shape<'_>]) -> SchemaRef {
     let fields: Vec<Field> = columns
         .iter()
         .map(|(name, kind, optional)| {
@@ -76,7 +76,7 @@ pub(super) fn counts(values: impl IntoIterator<Item = u64>) -> Vec<i64> {
 
 /// Computes a frame and gives its columns in the types of a result: text from strings, dates from `i32` days since
 /// 1970-01-01, integers from `i64`.
-pub(super) fn collect(lazy: PolarsResult<LazyFrame>, columns: &[Shape]) -> Result<RecordBatch> {
+pub(super) fn collect(lazy: PolarsResult<LazyFrame>, columns: &[Shape<'_>]) -> Result<RecordBatch> {
     let arrays = lazy.and_then(LazyFrame::collect).and_then(|frame| {
         columns.iter().map(|(name, kind, _)| array(&frame, name, *kind)).collect::<PolarsResult<Vec<_>>>()
     });

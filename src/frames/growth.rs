@@ -1,15 +1,19 @@
 //! Growth accounting: who is new, stayed, came back or left in each period, for users, orgs and DAG orgs.
 //! It does not know what being active means.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use polars::prelude::{LazyFrame, PolarsResult, UnionArgs, col, concat, lit};
 
+use super::Frame;
 use super::answer::{self, Kind, Shape, column, counts};
-use super::{Frame, Named};
+use super::events::Events;
+use super::keys::{Keys, Read, Step};
 use crate::calendar::{Calendars, Periods, growth};
 use crate::error::Result;
-use crate::period::{Day, Grain};
+use crate::period::Day;
 
 const COLUMNS: &[Shape] = &[
     ("entity", Kind::Text, false),
@@ -24,60 +28,76 @@ const COLUMNS: &[Shape] = &[
     ("is_complete", Kind::Boolean, false),
 ];
 
+pub(super) const KEYS: &[&str] = &["entities", "grains", "origin", "filter", "min_events"];
+
+const GRAINS: &str = "day, week, month, a number of days such as 21d, and trailing_N";
+
+/// What growth accounting is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Growth {
+    pub(super) entities: Vec<&'static str>,
+    pub(super) steps: Vec<Step>,
+    pub(super) origin: Option<Day>,
+    pub(super) events: Option<Events>,
+}
+
 /// The columns of growth accounting.
 pub(super) fn schema() -> SchemaRef {
     answer::schema(COLUMNS)
 }
 
-/// Growth accounting of all entities: a row for every period of the observed range.
-pub(super) fn run(entities: &[Named], frame: Frame) -> Result<RecordBatch> {
-    let mut frames = Vec::new();
-    for (entity, calendars) in entities {
-        for window in windows(frame) {
-            let counted = count(calendars, &window, frame)?;
-            frames.push(counted.with_columns([lit(*entity).alias("entity"), lit(window.name).alias("grain")]));
-        }
-    }
-    answer::collect(concat(frames, UnionArgs::default()).and_then(accounts), COLUMNS)
-}
-
-/// A grain of the report: an id seen in a period stays active for `reach` periods, this one included. A calendar
-/// period is a window of one; `trailing_28` is a window of 28 that moves on day by day.
-struct Window {
-    name: &'static str,
-    grain: Grain,
-    reach: u32,
-}
-
-fn windows(frame: Frame) -> [Window; 4] {
-    let calendar = |grain: Grain| Window { name: grain.name(), grain, reach: 1 };
-    [
-        calendar(Grain::Day),
-        calendar(Grain::Week(frame.week_start)),
-        calendar(Grain::Month),
-        Window { name: "trailing_28", grain: Grain::Day, reach: 28 },
-    ]
-}
-
-/// Who is active, is new and began to be active in each period, and whether all its days are observed.
-fn count(calendars: &Calendars, window: &Window, frame: Frame) -> Result<LazyFrame> {
-    let periods = Periods::new(window.grain, calendars.range());
-    let moves = growth(calendars, &periods, window.reach);
-    let each = || (0..).take(periods.count());
-    let starts: Vec<Day> = each().map(|period| periods.first_day(period)).collect();
-    let complete: Vec<bool> = each()
-        .map(|period| {
-            let begins = periods.first_day(period - i64::from(window.reach) + 1);
-            begins >= frame.first_day && periods.last_day(period) <= frame.as_of
+impl Growth {
+    pub(super) fn read(keys: &Keys<'_>) -> Read<Self> {
+        let events = keys.events(false)?;
+        let default = [Step::Day, Step::Week, Step::Month, Step::Trailing(28)];
+        let steps = keys.steps(GRAINS, |step| step != Step::Hours24, &default)?;
+        Ok(Self {
+            entities: keys.entities(events.is_some())?,
+            origin: keys.origin(steps.iter().copied())?,
+            steps,
+            events,
         })
-        .collect();
-    answer::frame(vec![
-        column("period_start", starts),
-        column("is_complete", complete),
-        column("active", counts(moves.iter().map(|moved| moved.active))),
-        column("new", counts(moves.iter().map(|moved| moved.new))),
-        column("started", counts(moves.iter().map(|moved| moved.started))),
-    ])
+    }
+
+    /// Growth accounting of all entities: a row for every period of the observed range.
+    pub(super) fn run(
+        &self,
+        entity: impl Fn(&'static str, Step) -> Result<Arc<Calendars>>,
+        frame: Frame,
+    ) -> Result<RecordBatch> {
+        let mut frames = Vec::new();
+        for name in &self.entities {
+            for &step in &self.steps {
+                let counted = self.count(entity(name, step)?.as_ref(), step, frame)?;
+                frames.push(counted.with_columns([lit(*name).alias("entity"), lit(step.label()).alias("grain")]));
+            }
+        }
+        answer::collect(concat(frames, UnionArgs::default()).and_then(accounts), COLUMNS)
+    }
+
+    /// Who is active, is new and began to be active in each period, and whether all its days are observed. An id seen in a
+    /// period stays active for `reach` periods, this one included: a calendar period is a window of one, a trailing window
+    /// one of so many days that moves on day by day.
+    fn count(&self, calendars: &Calendars, step: Step, frame: Frame) -> Result<LazyFrame> {
+        let reach = if let Step::Trailing(days) = step { days } else { 1 };
+        let periods = Periods::new(step.grain(self.origin, frame), calendars.range());
+        let moves = growth(calendars, &periods, reach);
+        let each = || (0..).take(periods.count());
+        let starts: Vec<Day> = each().map(|period| periods.first_day(period)).collect();
+        let complete: Vec<bool> = each()
+            .map(|period| {
+                let begins = periods.first_day(period - i64::from(reach) + 1);
+                begins >= frame.first_day && periods.last_day(period) <= frame.as_of
+            })
+            .collect();
+        answer::frame(vec![
+            column("period_start", starts),
+            column("is_complete", complete),
+            column("active", counts(moves.iter().map(|moved| moved.active))),
+            column("new", counts(moves.iter().map(|moved| moved.new))),
+            column("started", counts(moves.iter().map(|moved| moved.started))),
+        ])
+    }
 }
 
 /// Who stayed, came back and left follows from who is active, who was in the period before, and who began.

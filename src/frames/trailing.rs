@@ -7,36 +7,58 @@ use polars::prelude::{UnionArgs, col, concat, lit};
 
 use super::Named;
 use super::answer::{self, Kind, Shape, column, counts};
+use super::events::Events;
+use super::keys::{Keys, MAX_TRAILING, Read};
 use crate::calendar::trailing;
 use crate::error::Result;
 
-const COLUMNS: &[Shape] = &[
-    ("entity", Kind::Text, false),
-    ("day", Kind::Date, false),
-    ("active", Kind::Integer, false),
-    ("active_7d", Kind::Integer, false),
-    ("active_28d", Kind::Integer, false),
-];
+pub(super) const KEYS: &[&str] = &["entities", "windows", "filter", "min_events"];
 
-/// The columns of trailing activity.
-pub(super) fn schema() -> SchemaRef {
-    answer::schema(COLUMNS)
+/// What trailing activity is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trailing {
+    pub(super) entities: Vec<&'static str>,
+    windows: Vec<u32>,
+    pub(super) events: Option<Events>,
 }
 
-/// A row for each entity and each day of the range.
-pub(super) fn run(entities: &[Named]) -> Result<RecordBatch> {
-    let mut frames = Vec::new();
-    for (entity, calendars) in entities {
-        let (range, counted) = (calendars.range(), trailing(calendars));
-        let columns = vec![
-            column("day", (range.first()..=range.last()).collect::<Vec<_>>()),
-            column("active", counts(counted.active)),
-            column("active_7d", counts(counted.active_7d)),
-            column("active_28d", counts(counted.active_28d)),
-        ];
-        frames.push(answer::frame(columns)?.with_column(lit(*entity).alias("entity")));
+impl Trailing {
+    pub(super) fn read(keys: &Keys<'_>) -> Read<Self> {
+        let events = keys.events(false)?;
+        let windows = keys.numbers("windows", 2..=MAX_TRAILING, &[7, 28])?;
+        Ok(Self { entities: keys.entities(events.is_some())?, windows, events })
     }
-    let all = concat(frames, UnionArgs::default())
-        .map(|all| all.sort_by_exprs([col("entity"), col("day")], answer::in_order()));
-    answer::collect(all, COLUMNS)
+
+    /// The columns of trailing activity.
+    pub(super) fn schema(&self) -> SchemaRef {
+        answer::schema(&columns(&self.names()))
+    }
+
+    // The name of each count: of the day, then of the windows.
+    fn names(&self) -> Vec<String> {
+        let windows = self.windows.iter().map(|window| format!("active_{window}d"));
+        std::iter::once("active".to_owned()).chain(windows).collect()
+    }
+
+    /// A row for each entity and each day of the range.
+    pub(super) fn run(&self, entities: &[Named]) -> Result<RecordBatch> {
+        let names = self.names();
+        let windows: Vec<u32> = std::iter::once(1).chain(self.windows.iter().copied()).collect();
+        let mut frames = Vec::new();
+        for (entity, calendars) in entities {
+            let range = calendars.range();
+            let mut counted = vec![column("day", (range.first()..=range.last()).collect::<Vec<_>>())];
+            let active = trailing(calendars, &windows);
+            counted.extend(names.iter().zip(active).map(|(name, active)| column(name, counts(active))));
+            frames.push(answer::frame(counted)?.with_column(lit(*entity).alias("entity")));
+        }
+        let all = concat(frames, UnionArgs::default())
+            .map(|all| all.sort_by_exprs([col("entity"), col("day")], answer::in_order()));
+        answer::collect(all, &columns(&names))
+    }
+}
+
+fn columns(names: &[String]) -> Vec<Shape<'_>> {
+    let counts = names.iter().map(|name| (name.as_str(), Kind::Integer, false));
+    [("entity", Kind::Text, false), ("day", Kind::Date, false)].into_iter().chain(counts).collect()
 }

@@ -1,6 +1,7 @@
 //! Computing queries one after the other: each is planned, run, checked against what it says of itself, and kept as a
 //! Parquet table that the next ones, and later runs, can read. It does not know what any of them counts.
 
+mod chosen;
 mod kept;
 mod pieces;
 mod rows;
@@ -232,11 +233,15 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
     let parameters = bound(&span, &ground.parameters);
     let batches = match &query.kind {
         Kind::Frame(job) => {
+            shape::compare(query, &job.schema())?;
+            let chosen = chosen::events(engine, job, &parameters, &ground.keep.folder(&query.name)).await?;
             let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
-            let files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
+            let mut files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
+            files.extend(
+                chosen.iter().map(|(name, file)| (name.clone(), file.iter().map(|path| path.to_path_buf()).collect())),
+            );
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
             let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
-            shape::compare(query, batch.schema_ref())?;
             Batches::Gathered(Box::new(std::iter::once(Ok(batch))))
         }
         Kind::Sql(sql) => {
@@ -283,14 +288,10 @@ async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -
     let (root, schema, key, runtime) = (root.to_owned(), query.schema(), query.key.clone(), Handle::current());
     let mut checked = Checked::new(query)?;
     let pieces = pieces.to_vec();
-    // The writer pulls: a batch is computed when the one before it is on disk.
     blocking(move || {
         let next: Box<dyn Iterator<Item = Result<RecordBatch>>> = match batches {
             Batches::Gathered(batches) => batches,
-            Batches::Stream(mut stream) => Box::new(std::iter::from_fn(move || {
-                let batch = runtime.block_on(stream.next())?;
-                Some(batch.map_err(failure))
-            })),
+            Batches::Stream(stream) => Box::new(pulled(stream, runtime)),
         };
         let sort_key: Vec<&str> = key.iter().map(String::as_str).collect();
         let mut dealer = Dealer::new(next.map(|batch| checked.check(&batch?)));
@@ -303,6 +304,11 @@ async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -
         Ok(files)
     })
     .await
+}
+
+// The batches of a stream for a writer that pulls: each is computed when the one before it is on disk.
+fn pulled(mut stream: SendableRecordBatchStream, runtime: Handle) -> impl Iterator<Item = Result<RecordBatch>> {
+    std::iter::from_fn(move || Some(runtime.block_on(stream.next())?.map_err(failure)))
 }
 
 fn keep_file(root: &Path, file: DataFile) -> Result<KeptFile> {

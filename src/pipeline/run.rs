@@ -207,12 +207,12 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(of_files).collect();
-    let week_start = settings.report.week_start;
+    let (week_start, time_zone) = (settings.report.week_start, settings.report.time_zone);
     let metrics = metrics::Ground {
         sources,
         parameters: parameters(settings, range),
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start }),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, time_zone }),
         jobs: Arc::default(),
         memory: settings.engine.memory / 2,
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use chrono_tz::Tz;
 use datafusion::scalar::ScalarValue;
 use orgpulse::catalog::{Catalog, PREPARED};
 use orgpulse::dimensions;
@@ -72,7 +73,7 @@ fn orgs(folder: &Path) -> TableFiles {
     }
 }
 
-const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
+const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, time_zone: Tz::UTC };
 
 /// Computes the wanted queries over `orgs`, and then asks the engine.
 fn run(

@@ -10,6 +10,7 @@ mod golden;
 mod incremental;
 mod kernels;
 mod log;
+mod questions;
 mod rollups;
 mod sample;
 mod sealing;

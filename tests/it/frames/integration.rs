@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use orgpulse::frames::{Frame, Jobs};
-use orgpulse::period::{WeekStart, format_day};
+use orgpulse::period::format_day;
 use proptest::prelude::*;
 
-use super::{job, write};
+use super::{FRAME, job, write};
 
 /// The facts of a day (eligible, production, store, process, flow, decide), and its systems.
 type Facts = ([bool; 6], BTreeSet<&'static str>);
@@ -95,10 +95,10 @@ fn windows(days: &Days, levels: &Levels, cut: usize, as_of: i32) -> Vec<String> 
     paths.iter().zip([right, left]).for_each(|(path, rows)| write(path, &table(rows)));
     let definitions = folder.path().join("definitions.parquet");
     write(&definitions, &levels_table(levels, as_of));
-    let frame = Frame { first_day: FIRST_DAY, as_of, week_start: WeekStart::Monday };
+    let frame = Frame { first_day: FIRST_DAY, as_of, ..FRAME };
     let inputs = [("deep_definitions", vec![definitions]), ("integration_day", paths)];
     let inputs = inputs.map(|(name, files)| (name.to_owned(), files)).into();
-    super::lines(&Jobs::default().run(&job(&[("name", "deep_window")]), &inputs, frame).expect("a result"))
+    super::lines(&Jobs::default().run(&job("name = 'deep_window'"), &inputs, frame).expect("a result"))
 }
 
 /// Level and counters of an organisation at a day, from the days of its window.

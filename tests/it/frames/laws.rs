@@ -6,7 +6,7 @@ use orgpulse::frames::Frame;
 use orgpulse::period::{WeekStart, day_of_date};
 use proptest::prelude::*;
 
-use super::{Visit, date, growth, job, model, retention_of, rows_of, table};
+use super::{FRAME, Visit, date, growth, job, model, retention_of, rows_of, table};
 
 /// A random case: visits in random order, some twice, some after the report day, cut into batches anywhere.
 #[derive(Debug, Clone)]
@@ -24,6 +24,7 @@ impl Case {
             first_day: day_of_date(self.first),
             as_of: day_of_date(self.as_of),
             week_start: if self.sunday { WeekStart::Sunday } else { WeekStart::Monday },
+            ..FRAME
         }
     }
 
@@ -98,7 +99,7 @@ proptest! {
 
     #[test]
     fn trailing_activity_is_what_its_words_say(case in cases()) {
-        let rows = rows_of(&job(&[("name", "trailing_activity")]), &case.batches(), case.frame());
+        let rows = rows_of(&job("name = 'trailing_activity'"), &case.batches(), case.frame());
         let entities = ["dag", "org", "user"].into_iter();
         let expected = entities.flat_map(|entity| model::trailing_activity(entity, &case.histories(entity), case.asked()));
         prop_assert_eq!(rows, expected.collect::<Vec<_>>());
@@ -106,7 +107,7 @@ proptest! {
 
     #[test]
     fn stickiness_is_what_its_words_say(case in cases()) {
-        let rows = rows_of(&job(&[("name", "stickiness")]), &case.batches(), case.frame());
+        let rows = rows_of(&job("name = 'stickiness'"), &case.batches(), case.frame());
         let entities = ["dag", "org", "user"].into_iter();
         let expected = entities.flat_map(|entity| model::stickiness(entity, &case.histories(entity), case.asked()));
         prop_assert_eq!(rows, expected.collect::<Vec<_>>());

@@ -1,8 +1,10 @@
 //! Retention, growth accounting, trailing activity and stickiness against hand-written tables and a model that counts days by their definitions.
 
 mod integration;
+mod keys;
 mod laws;
 mod model;
+mod peers;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -13,10 +15,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::util::display::array_value_to_string;
 use chrono::{Datelike, NaiveDate};
-use orgpulse::frames::{Frame, Jobs, schema};
-use orgpulse::period::day_of_date;
+use chrono_tz::Tz;
+use orgpulse::frames::{Frame, Job, Jobs};
+use orgpulse::period::{WeekStart, day_of_date};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
+
+/// The usual frame.
+const FRAME: Frame = Frame { first_day: 0, as_of: 0, week_start: WeekStart::Monday, time_zone: Tz::UTC };
 
 /// Entity, id, day.
 type Visit = (&'static str, String, NaiveDate);
@@ -25,16 +31,18 @@ fn date(text: &str) -> NaiveDate {
     text.parse().expect("a date of the test")
 }
 
-fn job(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+/// A `[job]` table.
+fn job(toml: &str) -> Job {
+    Job::read(&toml::from_str(toml).expect("TOML")).expect("a job")
 }
 
-fn retention_of(entity: &str) -> BTreeMap<String, String> {
-    job(&[("name", "retention"), ("entity", entity)])
+/// The retention table of the dictionary.
+fn retention_of(entity: &str) -> Job {
+    job(&format!("name = 'retention'\nentity = '{entity}'\nrates = ['on', 'on_or_after']"))
 }
 
-fn growth() -> BTreeMap<String, String> {
-    job(&[("name", "growth_accounting")])
+fn growth() -> Job {
+    job("name = 'growth_accounting'")
 }
 
 /// The rows of `activity_calendar`, sorted.
@@ -64,14 +72,14 @@ fn write(path: &Path, batch: &RecordBatch) {
 }
 
 /// The rows of a job as lines of CSV; the batch must have the schema that was told before.
-fn rows_of(job: &BTreeMap<String, String>, batches: &[RecordBatch], frame: Frame) -> Vec<String> {
+fn rows_of(job: &Job, batches: &[RecordBatch], frame: Frame) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let paths = (0..batches.len()).map(|number| folder.path().join(format!("{number}.parquet")));
     let paths: Vec<_> = paths.collect();
     paths.iter().zip(batches).for_each(|(path, batch)| write(path, batch));
     let inputs = BTreeMap::from([("activity_calendar".to_owned(), paths)]);
     let batch = Jobs::default().run(job, &inputs, frame).expect("a result");
-    assert_eq!(batch.schema(), schema(job).expect("a schema"));
+    assert_eq!(batch.schema(), job.schema());
     lines(&batch)
 }
 

@@ -33,7 +33,7 @@ fn later(grain: &str, start: NaiveDate, steps: u32) -> NaiveDate {
     }
 }
 
-fn rate(above: usize, below: usize) -> String {
+pub(super) fn rate(above: usize, below: usize) -> String {
     if below == 0 {
         return String::new();
     }
