@@ -12,3 +12,4 @@ mod log;
 mod rollups;
 mod sample;
 mod sealing;
+mod trial;
