@@ -80,14 +80,20 @@ pub fn write_tables(
     ];
     let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, vec![batch], &key));
     let work_days = work_days::work_days(files.calendar.as_deref(), zone, &settings.work, range, &mut notes)?;
-    let by_day = [
-        ("dag_definitions", definitions::dag(&settings.dag, range)?, &["day"][..]),
-        ("days", days(range)?, &["day"]),
-        ("deep_definitions", definitions::deep(&settings.deep, range)?, &["day"]),
-        ("work_days", work_days, &["day", "role"]),
-    ];
+    let by_day = [("days", days(range)?, &["day"][..]), ("work_days", work_days, &["day", "role"])];
     let by_day = by_day.into_iter().map(|(name, months, key)| write_table(folder, name, months, key));
-    Ok((tables.chain(by_day).collect::<Result<_>>()?, notes.sentences()))
+    let mut tables = tables.chain(by_day).collect::<Result<Vec<_>>>()?;
+    tables.extend(write_definitions(settings, range, folder)?);
+    Ok((tables, notes.sentences()))
+}
+
+/// Writes what defines DAG and deep integration on each observed day, as two of the tables of [`write_tables`].
+pub fn write_definitions(settings: &Settings, range: ObservedRange, folder: &Path) -> Result<[TableFiles; 2]> {
+    let write = |name, months| write_table(folder, name, months, &["day"]);
+    Ok([
+        write("dag_definitions", definitions::dag(&settings.dag, range)?)?,
+        write("deep_definitions", definitions::deep(&settings.deep, range)?)?,
+    ])
 }
 
 fn days(range: ObservedRange) -> Result<Vec<RecordBatch>> {

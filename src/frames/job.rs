@@ -12,7 +12,7 @@ use super::retention::Retention;
 use super::stickiness::Stickiness;
 use super::streaks::Streaks;
 use super::trailing::Trailing;
-use super::{growth, integration, retention, stickiness, streaks, trailing};
+use super::{growth, integration, levels, retention, stickiness, streaks, trailing};
 use crate::calendar;
 use crate::period::Day;
 
@@ -109,6 +109,16 @@ impl Job {
     /// The tables that it reads, each needed.
     #[must_use]
     pub fn reads(&self) -> &'static [&'static str] {
+        match &self.kind {
+            Kind::DeepWindow => &[levels::TABLE, integration::TABLE],
+            _ if self.about().is_some() => events::READS,
+            _ => &[calendar::TABLE],
+        }
+    }
+
+    /// The settings that the result depends on, by the names that they have as parameters of SQL.
+    #[must_use]
+    pub fn parameters(&self) -> &'static [&'static str] {
         match &self.kind {
             kind if kind.steps().contains(&Step::Hours24) => &["first_day", "as_of", "time_zone", "week_start"],
             kind if kind.steps().contains(&Step::Week) => &["first_day", "as_of", "week_start"],

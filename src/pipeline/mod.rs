@@ -5,11 +5,13 @@ mod ask;
 mod ingest;
 mod run;
 mod status;
+mod trial;
 
 pub use ask::ask;
 pub use ingest::{IngestReport, Total, ingest};
 pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
+pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 
 use crate::dimensions::{self, Users};
 use crate::error::Result;

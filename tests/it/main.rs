@@ -14,3 +14,4 @@ mod questions;
 mod rollups;
 mod sample;
 mod sealing;
+mod trial;
