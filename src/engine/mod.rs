@@ -18,6 +18,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
 use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
@@ -67,6 +68,17 @@ impl Engine {
         self.context.deregister_table(name.clone()).map_err(failure)?;
         self.context.register_table(name, Arc::new(provider) as Arc<dyn TableProvider>).map_err(failure)?;
         Ok(())
+    }
+
+    /// Makes a query known under a name: where that is read, the query stands in its place. The tables that it reads must be
+    /// known. Gives its columns as [`Engine::plan`] does.
+    pub async fn register_view(&self, name: &str, sql: &str, parameters: &Parameters) -> Result<SchemaRef> {
+        let plan = query::plan(&self.context.state(), sql, parameters).await?;
+        let schema = query::result_schema(&plan);
+        let name = TableReference::bare(name);
+        self.context.deregister_table(name.clone()).map_err(failure)?;
+        self.context.register_table(name, Arc::new(ViewTable::new(plan, None))).map_err(failure)?;
+        Ok(schema)
     }
 
     /// The names and types of a query's columns, all nullable. `Error::Definition` if it cannot be planned, is no query,

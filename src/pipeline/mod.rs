@@ -2,12 +2,16 @@
 //! the work is done by the stages below.
 
 mod ask;
+mod explain;
 mod ingest;
+mod org;
 mod run;
 mod status;
 
 pub use ask::ask;
+pub use explain::{Explained, Explanation, Open, Setting, answer, explain};
 pub use ingest::{IngestReport, Total, ingest};
+pub use org::{OrgCard, org};
 pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 
