@@ -15,10 +15,11 @@ pub const PREPARED: &[&str] = &[
     "account_lists",
     "apps",
     "campaigns",
+    "dag_definitions",
     "days",
+    "deep_definitions",
     "excluded_actions",
     "excluded_apps",
-    "excluded_categories",
     "orgs",
     "users",
 ];

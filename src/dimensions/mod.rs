@@ -1,10 +1,12 @@
 //! Dimension files: organisations, users, apps, campaigns and account lists, checked on load and written as tables
 //! with resolved history. It knows their columns and rules; it does not know which metric reads them.
 
+mod definitions;
 mod history;
 mod rows;
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,14 +29,15 @@ pub type ObservedRange = Option<(Day, Day)>;
 pub const STAGES: [&str; 4] = ["store", "process", "flow", "decide"];
 
 /// The names of the tables that [`write_tables`] makes.
-pub const TABLES: [&str; 9] = [
+pub const TABLES: [&str; 10] = [
     "account_lists",
     "apps",
     "campaigns",
+    "dag_definitions",
     "days",
+    "deep_definitions",
     "excluded_actions",
     "excluded_apps",
-    "excluded_categories",
     "orgs",
     "users",
 ];
@@ -46,8 +49,8 @@ pub fn internal_users(settings: &DimensionSettings, zone: Tz) -> Result<HashSet<
 }
 
 /// Loads every dimension file and writes each as one Parquet table under `folder`, with the small tables that
-/// queries join: the observed days and what the settings exclude. Also gives what was left out of the files, in
-/// sentences.
+/// queries join: the observed days, what defines DAG and deep integration on them, and what the settings exclude. Also
+/// gives what was left out of the files, in sentences.
 pub fn write_tables(
     settings: &Settings,
     range: ObservedRange,
@@ -69,22 +72,31 @@ pub fn write_tables(
         ("campaigns", campaigns(files.campaigns.as_deref(), zone, notes)?, vec!["campaign"]),
         ("excluded_actions", texts("action", &settings.who.exclude_actions)?, vec!["action"]),
         ("excluded_apps", texts("app_id", &settings.who.exclude_apps)?, vec!["app_id"]),
-        ("excluded_categories", texts("category", &settings.deep.excluded_categories)?, vec!["category"]),
         ("orgs", orgs(files.orgs.as_deref(), zone, notes)?, vec!["org_id", "valid_from"]),
         ("users", users(files.users.as_deref(), zone, notes)?, vec!["user_id"]),
     ];
     let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, vec![batch], &key));
-    let days = write_table(folder, "days", days(range)?, &["day"]);
-    Ok((tables.chain([days]).collect::<Result<_>>()?, left_out.sentences()))
+    let by_day = [
+        ("dag_definitions", definitions::dag(&settings.dag, range)?),
+        ("days", days(range)?),
+        ("deep_definitions", definitions::deep(&settings.deep, range)?),
+    ];
+    let by_day = by_day.into_iter().map(|(name, months)| write_table(folder, name, months, &["day"]));
+    Ok((tables.chain(by_day).collect::<Result<_>>()?, left_out.sentences()))
 }
 
-// The observed days, month by month: a new day leaves the months before it as they were.
 fn days(range: ObservedRange) -> Result<Vec<RecordBatch>> {
-    let days = |(from, until)| table(&[("day", Arc::new(Date32Array::from_iter_values(from..=until)))]);
-    let Some((first, last)) = range else { return Ok(vec![days((0, -1))?]) };
-    let month = |index| (Grain::Month.first_day(index).max(first), Grain::Month.last_day(index).min(last));
-    let months = (Grain::Month.index(first)..=Grain::Month.index(last)).map(month);
-    months.map(days).collect()
+    by_month(range, |days| table(&[("day", Arc::new(Date32Array::from_iter_values(days)))]))
+}
+
+// Rows of the observed days, month by month: a new day leaves the months before it as they were.
+fn by_month(
+    range: ObservedRange,
+    rows: impl Fn(RangeInclusive<Day>) -> Result<RecordBatch>,
+) -> Result<Vec<RecordBatch>> {
+    let Some((first, last)) = range else { return Ok(vec![rows(RangeInclusive::new(0, -1))?]) };
+    let month = |index| Grain::Month.first_day(index).max(first)..=Grain::Month.last_day(index).min(last);
+    (Grain::Month.index(first)..=Grain::Month.index(last)).map(month).map(rows).collect()
 }
 
 // Each batch becomes a file.
@@ -311,8 +323,8 @@ fn money(cents: impl Iterator<Item = Option<i128>>) -> Result<ArrayRef> {
 }
 
 // What a dimension's columns may lack: the rest always has a value, be it the empty text.
-const OPTIONAL: [&str; 7] =
-    ["headcount", "registered_on", "start_on", "end_on", "cost", "reward_per_completion", "streak_days"];
+const OPTIONAL: [&str; 8] =
+    ["headcount", "registered_on", "start_on", "end_on", "cost", "reward_per_completion", "since", "streak_days"];
 
 fn table(columns: &[(&str, ArrayRef)]) -> Result<RecordBatch> {
     let field = |(name, array): &(&str, ArrayRef)| {
@@ -391,6 +403,26 @@ mod tests {
         check_refused("org_id,headcount\na,1\nb,-5\n", &["line 3", "headcount", "-5"]);
         check_refused("org_id,headcount\na,many\n", &["line 2", "headcount"]);
         check_refused("org_id,valid_from\na,2026-02-30\n", &["line 2", "valid_from", "2026-02-30"]);
+    }
+
+    #[test]
+    fn each_day_has_the_definition_that_holds_on_it() {
+        let settings = Settings::parse(
+            "[[dag]]\nmin_users = 2\n[[dag]]\nvalid_from = \"2026-03-02\"\nmin_apps = 4\n\
+             [deep]\nexcluded_categories = [\"hr\", \"50%;off\", \"fun\", \"hr\"]\n",
+        )
+        .expect("settings");
+        let range = parse_day("2026-02-28").zip(parse_day("2026-03-02"));
+        let months = definitions::dag(&settings.dag, range).expect("a table");
+        let column = |name: &str| months.iter().map(|month| strings(month, name)).collect::<Vec<_>>();
+        assert_eq!(column("day"), [vec!["2026-02-28"], vec!["2026-03-01", "2026-03-02"]]);
+        assert_eq!(column("since"), [vec![""], vec!["", "2026-03-02"]]);
+        assert_eq!(column("min_apps"), [vec!["3"], vec!["3", "4"]]);
+        assert_eq!(column("min_users"), [vec!["2"], vec!["2", "2"]]);
+        let months = definitions::deep(&settings.deep, range).expect("a table");
+        assert_eq!(strings(&months[0], "excluded_categories"), ["50%25%3Boff;fun;hr"]);
+        let empty = definitions::dag(&settings.dag, None).expect("a table");
+        assert_eq!(empty.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [0]);
     }
 
     #[test]

@@ -1,19 +1,22 @@
 //! Deep integration over time: the counters of the trailing 28 days of each organisation, and its level.
-//! It knows table `integration_day`; it does not know what makes a day one of production or of a stage.
+//! It knows table `integration_day`; it does not know what makes a day one of production or of a stage, nor what a level
+//! needs.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Int64Array, RecordBatch, StringArray,
+    ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Int64Array, RecordBatch, StringArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Schema, SchemaRef};
 use hashbrown::HashMap;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
+use super::Frame;
 use super::answer::{self, Kind, Shape};
-use super::{Frame, Levels};
+use super::input::{column, mistyped, wrong};
+use super::levels::{Counters, Levels, LevelsByDay};
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
 
@@ -34,7 +37,7 @@ const COLUMNS: &[Shape] = &[
     ("decide_days", Kind::Integer, false),
 ];
 
-/// The columns that say something of a day, in the order of [`Counters::days`].
+/// The columns that say something of a day, in the order of `Counters::days`.
 const FACTS: [&str; 6] = ["is_eligible", "is_production", "is_store", "is_process", "is_flow", "is_decide"];
 
 const WINDOW: Day = 28;
@@ -45,13 +48,14 @@ pub(super) fn schema() -> SchemaRef {
 }
 
 /// The windows of all organisations.
-pub(super) fn run(files: &[PathBuf], frame: Frame) -> Result<RecordBatch> {
+pub(super) fn run(files: &[PathBuf], levels: &LevelsByDay, frame: Frame) -> Result<RecordBatch> {
     let mut days = Days::default();
     for path in files {
         days.read(path, frame.as_of)?;
     }
     let (names, days, systems) = days.by_org()?;
-    let mut sweep = Sweep { frame, systems: &systems, used: vec![0; systems.count], windows: Windows::default() };
+    let (used, windows) = (vec![0; systems.count], Windows::default());
+    let mut sweep = Sweep { frame, levels, systems: &systems, used, windows };
     let mut rest = days.as_slice();
     for (org, name) in names.iter().enumerate() {
         let (of_org, after) = rest.split_at(rest.partition_point(|day| day.org as usize <= org));
@@ -91,7 +95,7 @@ impl Numbers {
         if let Some(&number) = self.of.get(name) {
             return Ok(number);
         }
-        let number = u32::try_from(self.names.len()).map_err(|_| wrong_table("more than 2^32 names"))?;
+        let number = u32::try_from(self.names.len()).map_err(|_| wrong(TABLE, "more than 2^32 names"))?;
         self.of.insert(name.to_owned(), number);
         self.names.push(name.to_owned());
         Ok(number)
@@ -109,9 +113,12 @@ impl Days {
         let (mut orgs, mut systems) = (Numbered::default(), Numbered::default());
         for batch in builder.with_batch_size(1 << 14).build().map_err(|e| broken(&e))? {
             let batch = batch.map_err(|e| broken(&e))?;
-            let days = one(&batch, "day")?.as_primitive_opt::<Date32Type>().ok_or_else(|| mistyped("day", "a date"))?;
-            let facts = FACTS
-                .map(|name| one(&batch, name)?.as_boolean_opt().ok_or_else(|| mistyped(name, "a boolean")).cloned());
+            let days = column(TABLE, &batch, "day")?
+                .as_primitive_opt::<Date32Type>()
+                .ok_or_else(|| mistyped(TABLE, "day", "a date"))?;
+            let facts = FACTS.map(|name| {
+                column(TABLE, &batch, name)?.as_boolean_opt().ok_or_else(|| mistyped(TABLE, name, "a boolean")).cloned()
+            });
             let facts: Vec<BooleanArray> = facts.into_iter().collect::<Result<_>>()?;
             let (orgs, org_keys) = orgs.of(&batch, "org_id", &mut self.orgs)?;
             let (systems, system_keys) = systems.of(&batch, "systems", &mut self.systems)?;
@@ -159,10 +166,11 @@ struct Numbered {
 
 impl Numbered {
     fn of(&mut self, batch: &RecordBatch, name: &str, all: &mut Numbers) -> Result<(&[u32], arrow::array::Int32Array)> {
-        let column = one(batch, name)?;
-        let column: &DictionaryArray<Int32Type> = column.as_dictionary_opt().ok_or_else(|| mistyped(name, "text"))?;
+        let column = column(TABLE, batch, name)?;
+        let column: &DictionaryArray<Int32Type> =
+            column.as_dictionary_opt().ok_or_else(|| mistyped(TABLE, name, "text"))?;
         if !self.values.as_ref().is_some_and(|known| Arc::ptr_eq(known, column.values())) {
-            let values = column.values().as_string_opt::<i32>().ok_or_else(|| mistyped(name, "text"))?;
+            let values = column.values().as_string_opt::<i32>().ok_or_else(|| mistyped(TABLE, name, "text"))?;
             let numbers = values.iter().map(|value| all.number(value.unwrap_or_default()));
             self.numbers = numbers.collect::<Result<_>>()?;
             self.values = Some(Arc::clone(column.values()));
@@ -188,17 +196,9 @@ impl Systems {
     }
 }
 
-/// The counters of a window of 28 days.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counters {
-    active: i64,
-    /// Days with each of [`FACTS`].
-    days: [i64; 6],
-    systems: i64,
-}
-
 struct Sweep<'a> {
     frame: Frame,
+    levels: &'a LevelsByDay,
     systems: &'a Systems,
     // Days of the window on which each system was used; all 0 between organisations.
     used: Vec<u32>,
@@ -206,20 +206,24 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// One organisation: a day counts from itself until 28 days later, so counters change on such days only.
+    /// One organisation: a day counts from itself until 28 days later, so counters change on such days only; the level
+    /// may also change on a day on which other thresholds begin.
     fn org(&mut self, name: &str, days: &[OrgDay]) -> Result<()> {
+        let Some(first) = days.first() else { return Ok(()) };
         if let Some(twice) = days.windows(2).find(|pair| pair[0].day == pair[1].day) {
             let day = format_day(twice[0].day);
-            return Err(wrong_table(&format!("day={day}, org_id=`{name}` twice")));
+            return Err(wrong(TABLE, &format!("day={day}, org_id=`{name}` twice")));
         }
         let (mut coming, mut leaving) = (days.iter().peekable(), days.iter().peekable());
+        let (mut levels, mut other_levels) = self.levels.from(first.day)?;
         let mut counters = Counters::default();
         let mut shown: Option<Shown> = None;
         self.windows.begin();
         loop {
             let comes = coming.peek().map(|day| day.day);
             let leaves = leaving.peek().map(|day| day.day + WINDOW);
-            let next = comes.into_iter().chain(leaves).min();
+            let changes = other_levels.first().map(|(day, _)| *day);
+            let next = comes.into_iter().chain(leaves).chain(changes).min();
             let Some(today) = next.filter(|&day| day <= self.frame.as_of) else { break };
             if let Some(day) = coming.next_if(|day| day.day == today) {
                 self.count(&mut counters, day, 1);
@@ -227,7 +231,12 @@ impl Sweep<'_> {
             if let Some(day) = leaving.next_if(|day| day.day + WINDOW == today) {
                 self.count(&mut counters, day, -1);
             }
-            let now = Shown::of(&counters, &self.frame.levels);
+            if let Some(((day, begun), later)) = other_levels.split_first()
+                && *day == today
+            {
+                (levels, other_levels) = (*begun, later);
+            }
+            let now = Shown::of(&counters, levels);
             if shown != Some(now) {
                 self.windows.add(name, today, now, shown.map(|before| before.level), self.frame.as_of);
             }
@@ -263,27 +272,9 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(counters: &Counters, levels: &Levels) -> Self {
+    fn of(counters: &Counters, levels: Levels) -> Self {
         let [_, days @ ..] = counters.days;
-        Self { level: levels.level(counters), systems: counters.systems, days }
-    }
-}
-
-impl Levels {
-    fn level(&self, counters: &Counters) -> i64 {
-        let [eligible, production, store, process, flow, decide] = counters.days;
-        let at_least = |count: i64, needed: u32| count >= i64::from(needed);
-        let connected = at_least(production, self.production_days) && at_least(counters.systems, self.systems);
-        let loops =
-            at_least(store, self.store_days) && at_least(process, self.process_days) && at_least(flow, self.flow_days);
-        match () {
-            () if counters.active == 0 => 0,
-            () if eligible == 0 => 1,
-            () if !connected => 2,
-            () if !loops => 3,
-            () if !at_least(decide, self.decide_days) => 4,
-            () => 5,
-        }
+        Self { level: levels.reached(counters), systems: counters.systems, days }
     }
 }
 
@@ -345,20 +336,4 @@ fn with_dictionaries(schema: &Schema) -> SchemaRef {
         _ => Arc::clone(field),
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
-}
-
-fn one<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    let array = batch.column_by_name(name).ok_or_else(|| wrong_table(&format!("no column `{name}`")))?;
-    if array.is_nullable() && array.logical_null_count() > 0 {
-        return Err(wrong_table(&format!("empty values in column `{name}`")));
-    }
-    Ok(array)
-}
-
-fn mistyped(name: &str, needed: &str) -> Error {
-    wrong_table(&format!("a column `{name}` that is not {needed}"))
-}
-
-fn wrong_table(what: &str) -> Error {
-    Error::Definition(format!("table `{TABLE}` has {what}"))
 }

@@ -3,7 +3,9 @@
 
 mod answer;
 mod growth;
+mod input;
 mod integration;
+mod levels;
 mod retention;
 mod stickiness;
 mod trailing;
@@ -18,7 +20,7 @@ use arrow::datatypes::SchemaRef;
 use crate::calendar::{self, Calendars, ENTITIES, Range};
 use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart};
-use crate::settings::DeepSettings;
+use levels::LevelsByDay;
 
 /// What every job is told.
 #[derive(Debug, Clone, Copy)]
@@ -29,38 +31,6 @@ pub struct Frame {
     pub as_of: Day,
     /// The day on which a week begins.
     pub week_start: WeekStart,
-    /// What an organisation needs for each level of deep integration.
-    pub levels: Levels,
-}
-
-/// The least counters of the trailing 28 days for the levels of deep integration, as in `[deep]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Levels {
-    /// Days on a production system, for `connected`.
-    pub production_days: u32,
-    /// Distinct production systems, for `connected`.
-    pub systems: u32,
-    /// Days of storing, for `data_loop`.
-    pub store_days: u32,
-    /// Days of processing, for `data_loop`.
-    pub process_days: u32,
-    /// Days of passing on, for `data_loop`.
-    pub flow_days: u32,
-    /// Days of deciding, for `deep`.
-    pub decide_days: u32,
-}
-
-impl From<&DeepSettings> for Levels {
-    fn from(deep: &DeepSettings) -> Self {
-        Self {
-            production_days: deep.production_days,
-            systems: deep.systems,
-            store_days: deep.store_days,
-            process_days: deep.process_days,
-            flow_days: deep.flow_days,
-            decide_days: deep.decide_days,
-        }
-    }
 }
 
 /// The names of the jobs that `[job] name` may say.
@@ -88,7 +58,10 @@ impl Jobs {
         };
         let of = |entity| self.calendars_of(files_of(inputs, calendar::TABLE)?, entity, range);
         match job {
-            Job::DeepWindow => integration::run(files_of(inputs, integration::TABLE)?, frame),
+            Job::DeepWindow => {
+                let levels = LevelsByDay::read(files_of(inputs, levels::TABLE)?)?;
+                integration::run(files_of(inputs, integration::TABLE)?, &levels, frame)
+            }
             Job::Retention { entity } => retention::run(of(entity)?.as_ref(), frame),
             Job::GrowthAccounting => growth::run(&all(of)?, frame),
             Job::Stickiness => stickiness::run(&all(of)?),
@@ -118,17 +91,7 @@ pub fn schema(job: &BTreeMap<String, String>) -> Result<SchemaRef> {
 #[must_use]
 pub fn parameters(job: &BTreeMap<String, String>) -> &'static [&'static str] {
     match Job::read(job) {
-        Ok(Job::DeepWindow) => &[
-            "first_day",
-            "as_of",
-            "production_days",
-            "systems",
-            "store_days",
-            "process_days",
-            "flow_days",
-            "decide_days",
-        ],
-        Ok(Job::Stickiness | Job::TrailingActivity) => &["first_day", "as_of"],
+        Ok(Job::DeepWindow | Job::Stickiness | Job::TrailingActivity) => &["first_day", "as_of"],
         Ok(Job::GrowthAccounting | Job::Retention { .. }) | Err(_) => &["first_day", "as_of", "week_start"],
     }
 }
@@ -229,8 +192,7 @@ mod tests {
 
     #[test]
     fn a_missing_table_is_a_definition_error() {
-        let frame =
-            Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, levels: (&DeepSettings::default()).into() };
+        let frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
         let error = Jobs::default().run(&job(&[("name", "stickiness")]), &Inputs::new(), frame).expect_err("no table");
         assert!(matches!(error, Error::Definition(_)), "{error:?}");
     }

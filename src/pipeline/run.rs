@@ -201,12 +201,12 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         sources.insert(table.name.clone(), Source::hashed(table)?);
     }
     let notes = note.into_iter().chain(left_out).collect();
-    let (week_start, levels) = (settings.report.week_start, (&settings.deep).into());
+    let week_start = settings.report.week_start;
     let metrics = metrics::Ground {
         sources,
         parameters: parameters(settings, range),
         always: BTreeMap::from([("the program's version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start, levels }),
+        frame: range.map(|(first_day, as_of)| Frame { first_day, as_of, week_start }),
         jobs: Arc::default(),
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };
@@ -271,23 +271,11 @@ fn report_day(order: &RunOrder, range: ObservedRange) -> String {
 
 fn parameters(settings: &Settings, range: ObservedRange) -> Parameters {
     let date = |day: Option<Day>| ScalarValue::Date32(day);
-    let integer = |value: i64| ScalarValue::Int64(Some(value));
     let flag = |path: &Option<PathBuf>| ScalarValue::Boolean(Some(path.is_some()));
-    let (dag, deep) = (&settings.dag, &settings.deep);
     Parameters::from_iter(
         [
             ("first_day", date(range.map(|(first, _)| first))),
             ("as_of", date(range.map(|(_, last)| last))),
-            ("org_min_usage_ms", integer(dag.org_min_usage_ms)),
-            ("app_min_usage_ms", integer(dag.app_min_usage_ms)),
-            ("min_apps", integer(dag.min_apps.into())),
-            ("min_users", integer(dag.min_users.into())),
-            ("production_days", integer(deep.production_days.into())),
-            ("systems", integer(deep.systems.into())),
-            ("store_days", integer(deep.store_days.into())),
-            ("process_days", integer(deep.process_days.into())),
-            ("flow_days", integer(deep.flow_days.into())),
-            ("decide_days", integer(deep.decide_days.into())),
             ("week_start", ScalarValue::Utf8(Some(settings.report.week_start.name().to_owned()))),
             ("time_zone", ScalarValue::Utf8(Some(settings.report.time_zone.name().to_owned()))),
             ("has_orgs", flag(&settings.dimensions.orgs)),

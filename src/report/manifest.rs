@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::{Column, Query};
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day, parse_day};
-use crate::settings::{DimensionSettings, Settings};
+use crate::settings::{DagSettings, DeepSettings, DimensionSettings, History, Settings, Stretch};
 use crate::store::Snapshot;
 
 /// The form of the manifest; a reader that knows another number must not guess.
@@ -48,12 +48,30 @@ pub struct Head {
     pub week_start: String,
     /// The hash of the settings that change numbers.
     pub settings: String,
+    /// What defined DAG on the observed days.
+    pub dag: Vec<InForce<DagSettings>>,
+    /// What defined deep integration on the observed days.
+    pub deep: Vec<InForce<DeepSettings>>,
     /// The hash of all definitions of the catalog.
     pub definitions: String,
     /// SHA-256 of each dimension file that was given, by its name in `[dimensions]`.
     pub dimensions: BTreeMap<String, String>,
     /// The version of each stored table that was read.
     pub store: BTreeMap<String, i64>,
+}
+
+/// A definition, and the observed days on which it was in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce<T> {
+    /// The first of the days.
+    #[serde(with = "iso_day")]
+    pub valid_from: Day,
+    /// The last of the days.
+    #[serde(with = "iso_day")]
+    pub valid_until: Day,
+    /// Its values.
+    #[serde(flatten)]
+    pub definition: T,
 }
 
 /// One file of a report.
@@ -104,6 +122,8 @@ impl Head {
             time_zone: settings.report.time_zone.name().to_owned(),
             week_start: settings.report.week_start.name().to_owned(),
             settings: settings.numbers_hash(),
+            dag: in_force(&settings.dag, range),
+            deep: in_force(&settings.deep, range),
             definitions,
             dimensions: checksums(&settings.dimensions)?,
             store: versions.collect(),
@@ -156,6 +176,16 @@ impl Manifest {
     }
 }
 
+fn in_force<T: Clone>(history: &History<T>, range: Option<(Day, Day)>) -> Vec<InForce<T>> {
+    let stretches = range.map_or_else(Vec::new, |(first, last)| history.between(first, last));
+    let in_force = |stretch: Stretch<T>| InForce {
+        valid_from: stretch.first_day,
+        valid_until: stretch.last_day,
+        definition: stretch.entry.definition.clone(),
+    };
+    stretches.into_iter().map(in_force).collect()
+}
+
 fn checksums(files: &DimensionSettings) -> Result<BTreeMap<String, String>> {
     let named = [
         ("account_lists", &files.account_lists),
@@ -177,6 +207,21 @@ fn checksums(files: &DimensionSettings) -> Result<BTreeMap<String, String>> {
 }
 
 // A day stands in JSON as an ISO date.
+mod iso_day {
+    use super::{Day, format_day, parse_day};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error> {
+        format_day(*day).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Day, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_day(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a day")))
+    }
+}
+
 mod optional_day {
     use super::{Day, format_day, parse_day};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -12,7 +12,7 @@ use orgpulse::catalog::{Catalog, PREPARED};
 use orgpulse::dimensions;
 use orgpulse::engine::{Engine, Parameters};
 use orgpulse::error::Result;
-use orgpulse::frames::{Frame, Levels};
+use orgpulse::frames::Frame;
 use orgpulse::metrics::{self, Computed, Ground, Keep, Source};
 use orgpulse::period::WeekStart;
 use orgpulse::settings::EngineSettings;
@@ -72,9 +72,7 @@ fn orgs(folder: &Path) -> TableFiles {
     }
 }
 
-const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday, levels: LEVELS };
-const LEVELS: Levels =
-    Levels { production_days: 8, systems: 1, store_days: 4, process_days: 4, flow_days: 4, decide_days: 2 };
+const FRAME: Frame = Frame { first_day: 0, as_of: 9, week_start: WeekStart::Monday };
 
 /// Computes the wanted queries over `orgs`, and then asks the engine.
 fn run(

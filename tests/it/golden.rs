@@ -75,10 +75,11 @@ fn the_dictionary_page_is_fresh() {
 
 /// Days and their events, over the stored rollup.
 const SQL: &str = "
-SELECT day, cast(sum(human_events) AS bigint) AS events
-FROM user_day
-WHERE day <= $as_of AND human_events >= $min_users
-GROUP BY day
+SELECT used.day, cast(sum(used.human_events) AS bigint) AS events
+FROM user_day AS used
+INNER JOIN dag_definitions AS definition ON used.day = definition.day
+WHERE used.day <= $as_of AND used.human_events >= definition.min_users
+GROUP BY used.day
 ORDER BY day";
 
 const TOML: &str = r#"
@@ -86,7 +87,7 @@ title = "Events of a day"
 description = "Human events."
 owner = "o"
 kind = "sql"
-reads = ["user_day"]
+reads = ["dag_definitions", "user_day"]
 key = ["day"]
 from = "day"
 column = [

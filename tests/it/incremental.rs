@@ -11,6 +11,7 @@ use orgpulse::engine::Engine;
 use orgpulse::error::Result;
 use orgpulse::generate::{self, Plan};
 use orgpulse::ingest::Input;
+use orgpulse::period::format_day;
 use orgpulse::pipeline::{self, RunOrder, RunReport};
 use orgpulse::settings::Settings;
 use proptest::prelude::*;
@@ -27,8 +28,12 @@ const FIRST_DAY: i32 = 20_480;
 enum Step {
     /// Some of the days that are still missing arrive, in any order.
     Logs(Vec<usize>),
-    /// Another threshold of DAG.
+    /// Another threshold of DAG on all days.
     MinApps(u32),
+    /// Another threshold of DAG from a day on.
+    MinAppsFrom(u32, u32),
+    /// Another threshold of deep integration from a day on, and another set of excluded categories.
+    DeepFrom(u32, u32),
     /// Another set of apps that do not count at all.
     ExcludeApp(bool),
     /// Another set of categories that are no deep integration.
@@ -44,6 +49,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => logs.clone().prop_map(Step::Logs),
         1 => (2_u32..5).prop_map(Step::MinApps),
+        1 => (0_u32..DAYS, 1_u32..5).prop_map(|(day, apps)| Step::MinAppsFrom(day, apps)),
+        1 => (0_u32..DAYS, 0_u32..9).prop_map(|(day, days)| Step::DeepFrom(day, days)),
         1 => any::<bool>().prop_map(Step::ExcludeApp),
         1 => any::<bool>().prop_map(Step::ExcludeCategory),
         1 => (0_u32..DAYS).prop_map(Step::RenameOrg),
@@ -53,6 +60,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         rest.insert(0, Step::Logs(first));
         rest
     })
+}
+
+/// A day of the world as an ISO date.
+fn date(day: u32) -> String {
+    format_day(FIRST_DAY + day.cast_signed())
 }
 
 /// A store with its settings, and the logs that are still to come.
@@ -96,20 +108,30 @@ impl World {
                     self.ingest(&inputs).expect("ingested");
                 }
             }
-            Step::MinApps(apps) => self.settings.dag.min_apps = *apps,
+            Step::MinApps(apps) => self.settings.dag.change(|dag| dag.min_apps = *apps),
+            Step::MinAppsFrom(day, apps) => {
+                let text = format!("[[dag]]\n[[dag]]\nvalid_from = \"{}\"\nmin_apps = {apps}\n", date(*day));
+                self.settings.dag = Settings::parse(&text).expect("settings").dag;
+            }
+            Step::DeepFrom(day, days) => {
+                let text = format!(
+                    "[[deep]]\n[[deep]]\nvalid_from = \"{}\"\nproduction_days = {days}\nexcluded_categories = [\"workflow\"]\n",
+                    date(*day)
+                );
+                self.settings.deep = Settings::parse(&text).expect("settings").deep;
+            }
             Step::ExcludeApp(is_excluded) => {
                 self.settings.who.exclude_apps = if *is_excluded { vec!["chat".into()] } else { Vec::new() };
             }
             Step::ExcludeCategory(is_excluded) => {
-                self.settings.deep.excluded_categories =
-                    if *is_excluded { vec!["business".into()] } else { vec!["communication".into()] };
+                let category = if *is_excluded { "business" } else { "communication" };
+                self.settings.deep.change(|deep| deep.excluded_categories = vec![category.into()]);
             }
             Step::RenameOrg(day) => {
                 let path = self.root.path().join("orgs.csv");
                 let text = fs::read_to_string(&path).expect("the orgs file");
                 let id = text.lines().nth(1).and_then(|line| line.split(',').next()).expect("an org").to_owned();
-                let since = orgpulse::period::format_day(FIRST_DAY + day.cast_signed());
-                let row = format!("{id},Renamed {day},{},Retail,EU,pro,,{since}\n", 100 * (day + 1));
+                let row = format!("{id},Renamed {day},{},Retail,EU,pro,,{}\n", 100 * (day + 1), date(*day));
                 fs::write(&path, text + &row).expect("the orgs file");
             }
             Step::AsOf(day) => self.as_of = Some(FIRST_DAY + day.cast_signed()),
@@ -186,13 +208,48 @@ fn only_what_depends_on_a_change_is_computed() {
     assert_eq!(stale.last(), Some(&true));
 
     // A threshold of DAG is not one of deep integration.
-    world.settings.dag.min_users = 2;
+    world.settings.dag.change(|dag| dag.min_users = 2);
     let (report, _) = world.run("reports", false);
     let computed = computed(&report);
     assert!(computed.contains(&"dag_retention".to_owned()), "{computed:?}");
     for name in ["deep_window", "deep_integration_levels", "deep_integration_orgs", "data_quality"] {
         assert!(!computed.contains(&name.to_owned()), "{name} does not depend on [dag]: {computed:?}");
     }
+}
+
+#[test]
+fn a_dated_change_is_computed_for_the_months_in_which_it_holds() {
+    let mut world = World::new();
+    let all: Vec<Input> =
+        world.missing.drain(..).map(|path| Input::Path(path.to_string_lossy().into_owned())).collect();
+    world.ingest(&all).expect("ingested");
+    let (_, before) = world.run("reports", false);
+
+    world.settings = Settings {
+        dag: Settings::parse("[[dag]]\n[[dag]]\nvalid_from = \"2026-03-10\"\nmin_apps = 4\n").expect("settings").dag,
+        ..world.settings
+    };
+    let (report, after) = world.run("reports", false);
+    let stale_of = |name: &str| {
+        let query = report.queries.iter().find(|query| query.name == name).expect("a query");
+        let stale = query.pieces.iter().filter(|piece| !piece.stale.is_empty());
+        stale.map(|piece| (piece.month.as_deref().unwrap_or("all"), piece.stale.join(", "))).collect::<Vec<_>>()
+    };
+    let because = |month| (month, format!("dag_definitions {month}"));
+    assert_eq!(stale_of("org_day"), [because("2026-03-01"), because("2026-04-01")]);
+    let months = |name: &str| stale_of(name).into_iter().map(|(month, _)| month).collect::<Vec<_>>();
+    assert_eq!(months("dag_near_misses"), ["2026-03-01", "2026-04-01"]);
+    assert_eq!(months("dag_orgs"), ["2026-03-01", "2026-04-01"]);
+    for name in ["integration_day", "deep_window", "deep_integration_orgs"] {
+        assert_eq!(months(name), Vec::<&str>::new(), "{name}");
+    }
+    // History keeps its own numbers, and the later days get the new ones.
+    let rows = |files: &BTreeMap<String, String>, is_later: bool| {
+        let lines = files["dag_orgs.csv"].lines().skip(1).map(str::to_owned);
+        lines.filter(|line| (line.as_str() >= "2026-03-10") == is_later).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&before, false), rows(&after, false));
+    assert!(rows(&after, true).len() < rows(&before, true).len());
 }
 
 #[test]

@@ -1,11 +1,12 @@
 WITH ruled AS (
     SELECT
-        day,
-        org_id,
-        greatest($org_min_usage_ms - usage_ms, 0) AS usage_ms_short,
-        greatest($min_apps - apps_over_threshold, 0) AS apps_short,
-        greatest($min_users - users, 0) AS users_short
-    FROM org_day
+        active.day,
+        active.org_id,
+        greatest(definition.org_min_usage_ms - active.usage_ms, 0) AS usage_ms_short,
+        greatest(definition.min_apps - active.apps_over_threshold, 0) AS apps_short,
+        greatest(definition.min_users - active.users, 0) AS users_short
+    FROM org_day AS active
+    INNER JOIN dag_definitions AS definition ON active.day = definition.day
 ),
 
 missed AS (

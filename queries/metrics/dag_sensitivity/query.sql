@@ -1,16 +1,21 @@
 -- Thresholds are taken times 0, 0.5, 1, 2 and 4, counted in half milliseconds so that nothing is lost; usage is whole
 -- milliseconds, so half of one more is reached by the next whole one.
 WITH factor AS (
-    SELECT unnest(make_array(0, 1, 2, 4, 8)) AS half_steps
+    SELECT
+        app_min_usage_ms,
+        org_min_usage_ms,
+        unnest(make_array(0, 1, 2, 4, 8)) AS half_steps
+    FROM dag_definitions
+    WHERE day = $as_of
 ),
 
 app_threshold AS (
-    SELECT DISTINCT ($app_min_usage_ms * half_steps + 1) / 2 AS usage_ms
+    SELECT DISTINCT (app_min_usage_ms * half_steps + 1) / 2 AS usage_ms
     FROM factor
 ),
 
 org_threshold AS (
-    SELECT DISTINCT ($org_min_usage_ms * half_steps + 1) / 2 AS usage_ms
+    SELECT DISTINCT (org_min_usage_ms * half_steps + 1) / 2 AS usage_ms
     FROM factor
 ),
 
@@ -32,8 +37,9 @@ candidate AS (
         count(*) FILTER (WHERE used.usage_ms >= app_threshold.usage_ms) AS apps
     FROM org_day AS active
     INNER JOIN org_app_day AS used ON active.day = used.day AND active.org_id = used.org_id
+    INNER JOIN dag_definitions AS definition ON active.day = definition.day
     CROSS JOIN app_threshold
-    WHERE active.day = $as_of AND active.users >= $min_users AND used.human_events > 0
+    WHERE active.day = $as_of AND active.users >= definition.min_users AND used.human_events > 0
     GROUP BY active.org_id, active.usage_ms, app_threshold.usage_ms
 )
 

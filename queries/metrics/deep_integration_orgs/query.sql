@@ -25,16 +25,17 @@ SELECT
     present.decide_days,
     concat_ws(
         ';',
-        CASE WHEN present.level = 2 AND present.systems < $systems THEN 'systems' END,
-        CASE WHEN present.level = 2 AND present.production_days < $production_days THEN 'production_days' END,
-        CASE WHEN present.level = 3 AND present.store_days < $store_days THEN 'store_days' END,
-        CASE WHEN present.level = 3 AND present.process_days < $process_days THEN 'process_days' END,
-        CASE WHEN present.level = 3 AND present.flow_days < $flow_days THEN 'flow_days' END,
-        CASE WHEN present.level = 4 AND present.decide_days < $decide_days THEN 'decide_days' END
+        CASE WHEN present.level = 2 AND present.systems < definition.systems THEN 'systems' END,
+        CASE WHEN present.level = 2 AND present.production_days < definition.production_days THEN 'production_days' END,
+        CASE WHEN present.level = 3 AND present.store_days < definition.store_days THEN 'store_days' END,
+        CASE WHEN present.level = 3 AND present.process_days < definition.process_days THEN 'process_days' END,
+        CASE WHEN present.level = 3 AND present.flow_days < definition.flow_days THEN 'flow_days' END,
+        CASE WHEN present.level = 4 AND present.decide_days < definition.decide_days THEN 'decide_days' END
     ) AS missing
 FROM deep_window AS present
 INNER JOIN run ON present.org_id = run.org_id
 INNER JOIN level_name ON present.level = level_name.level
+INNER JOIN deep_definitions AS definition ON present.until_day = definition.day
 LEFT JOIN orgs AS org
     ON present.org_id = org.org_id AND $as_of >= org.valid_from AND $as_of <= org.valid_until
 WHERE present.until_day = $as_of

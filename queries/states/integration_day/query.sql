@@ -1,26 +1,51 @@
 -- What an app's row says of a day of its use, as bits: 1 eligible, 2 production, 4 store, 8 process, 16 flow, 32 decide.
-WITH app_fact AS (
+-- The row is cut where other categories are excluded.
+WITH stretch AS (
+    SELECT
+        excluded_categories,
+        min(day) AS first_day,
+        max(day) AS last_day
+    FROM deep_definitions
+    GROUP BY since, excluded_categories
+),
+
+app_stretch AS (
     SELECT
         app.app_id,
-        app.valid_from,
-        app.valid_until,
+        app.category,
+        app.system,
+        app.stage,
+        greatest(app.valid_from, stretch.first_day) AS valid_from,
+        least(app.valid_until, stretch.last_day) AS valid_until,
+        strpos(
+            concat(';', stretch.excluded_categories, ';'),
+            concat(';', replace(replace(app.category, '%', '%25'), ';', '%3B'), ';')
+        ) > 0 AS is_excluded
+    FROM apps AS app
+    INNER JOIN stretch ON app.valid_from <= stretch.last_day AND app.valid_until >= stretch.first_day
+),
+
+app_fact AS (
+    SELECT
+        app_id,
+        valid_from,
+        valid_until,
         CASE
-            WHEN excluded.category IS NOT NULL THEN 0
-            WHEN app.category = '' THEN 1
+            WHEN category = '' THEN 1
+            WHEN is_excluded THEN 0
             ELSE
                 1
-                + CASE WHEN app.system <> '' THEN 2 ELSE 0 END
-                + CASE WHEN app.stage LIKE '%;store;%' THEN 4 ELSE 0 END
-                + CASE WHEN app.stage LIKE '%;process;%' THEN 8 ELSE 0 END
-                + CASE WHEN app.stage LIKE '%;flow;%' THEN 16 ELSE 0 END
-                + CASE WHEN app.stage LIKE '%;decide;%' THEN 32 ELSE 0 END
+                + CASE WHEN system <> '' THEN 2 ELSE 0 END
+                + CASE WHEN stage LIKE '%;store;%' THEN 4 ELSE 0 END
+                + CASE WHEN stage LIKE '%;process;%' THEN 8 ELSE 0 END
+                + CASE WHEN stage LIKE '%;flow;%' THEN 16 ELSE 0 END
+                + CASE WHEN stage LIKE '%;decide;%' THEN 32 ELSE 0 END
         END AS facts,
         CASE
-            WHEN excluded.category IS NULL AND app.category <> '' THEN replace(replace(app.system, '%', '%25'), ';', '%3B')
+            WHEN category <> '' AND NOT is_excluded THEN replace(replace(system, '%', '%25'), ';', '%3B')
             ELSE ''
         END AS system
-    FROM apps AS app
-    LEFT JOIN excluded_categories AS excluded ON app.category = excluded.category
+    FROM app_stretch
 ),
 
 org_fact AS (

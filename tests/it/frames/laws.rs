@@ -6,7 +6,7 @@ use orgpulse::frames::Frame;
 use orgpulse::period::{WeekStart, day_of_date};
 use proptest::prelude::*;
 
-use super::{LEVELS, Visit, date, growth, job, model, retention_of, rows_of, table};
+use super::{Visit, date, growth, job, model, retention_of, rows_of, table};
 
 /// A random case: visits in random order, some twice, some after the report day, cut into batches anywhere.
 #[derive(Debug, Clone)]
@@ -24,7 +24,6 @@ impl Case {
             first_day: day_of_date(self.first),
             as_of: day_of_date(self.as_of),
             week_start: if self.sunday { WeekStart::Sunday } else { WeekStart::Monday },
-            levels: LEVELS,
         }
     }
 

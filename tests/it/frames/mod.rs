@@ -13,14 +13,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::util::display::array_value_to_string;
 use chrono::{Datelike, NaiveDate};
-use orgpulse::frames::{Frame, Jobs, Levels, schema};
+use orgpulse::frames::{Frame, Jobs, schema};
 use orgpulse::period::day_of_date;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-
-/// The usual levels of deep integration, made lower to be reached by few days.
-const LEVELS: Levels =
-    Levels { production_days: 3, systems: 2, store_days: 2, process_days: 2, flow_days: 1, decide_days: 1 };
 
 /// Entity, id, day.
 type Visit = (&'static str, String, NaiveDate);

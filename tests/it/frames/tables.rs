@@ -3,11 +3,11 @@
 use orgpulse::frames::Frame;
 use orgpulse::period::{WeekStart, parse_day};
 
-use super::{LEVELS, Visit, date, growth, retention_of, rows_of, table};
+use super::{Visit, date, growth, retention_of, rows_of, table};
 
 fn frame(first_day: &str, as_of: &str) -> Frame {
     let day = |text| parse_day(text).expect("a day of the test");
-    Frame { first_day: day(first_day), as_of: day(as_of), week_start: WeekStart::Monday, levels: LEVELS }
+    Frame { first_day: day(first_day), as_of: day(as_of), week_start: WeekStart::Monday }
 }
 
 /// Ids and their days, `a: 2026-01-01 2026-01-05`, all of one entity.

@@ -1,6 +1,8 @@
 //! The settings file as values: what can be set, the defaults, and what is refused.
 //! It reads no environment and opens nothing but the settings file; parts that do work take what they need from it.
 
+mod definitions;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart, parse_day};
+
+pub use definitions::{DagSettings, DeepSettings, Entry, History, Stretch};
 
 /// Everything that `orgpulse.toml` can say. Paths are as written; [`Settings::read`] makes them absolute to the file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -30,10 +34,10 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// Who counts as a human.
     pub who: WhoSettings,
-    /// The thresholds of a daily active organisation.
-    pub dag: DagSettings,
-    /// The thresholds of deep integration.
-    pub deep: DeepSettings,
+    /// The thresholds of a daily active organisation, and their changes.
+    pub dag: History<DagSettings>,
+    /// The thresholds of deep integration, and their changes.
+    pub deep: History<DeepSettings>,
     /// Memory and threads.
     pub engine: EngineSettings,
 }
@@ -168,42 +172,6 @@ pub struct WhoSettings {
     pub exclude_apps: Vec<String>,
 }
 
-/// `[dag]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DagSettings {
-    /// The usage an organisation needs on the day, in ms.
-    #[serde(rename = "org_min_usage", deserialize_with = "milliseconds")]
-    pub org_min_usage_ms: i64,
-    /// The usage an app needs to count, in ms.
-    #[serde(rename = "app_min_usage", deserialize_with = "milliseconds")]
-    pub app_min_usage_ms: i64,
-    /// The number of such apps.
-    pub min_apps: u32,
-    /// The number of distinct users.
-    pub min_users: u32,
-}
-
-/// `[deep]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeepSettings {
-    /// Categories whose apps are no sign of integration.
-    pub excluded_categories: Vec<String>,
-    /// Days on a production system, for `connected`.
-    pub production_days: u32,
-    /// Distinct production systems, for `connected`.
-    pub systems: u32,
-    /// Days of storing, for `data_loop`.
-    pub store_days: u32,
-    /// Days of processing, for `data_loop`.
-    pub process_days: u32,
-    /// Days of passing on, for `data_loop`.
-    pub flow_days: u32,
-    /// Days of deciding, for `deep`.
-    pub decide_days: u32,
-}
-
 /// `[engine]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -260,26 +228,6 @@ impl Default for IngestSettings {
 impl Default for WhoSettings {
     fn default() -> Self {
         Self { exclude_actions: vec!["push_received".into()], exclude_apps: Vec::new() }
-    }
-}
-
-impl Default for DagSettings {
-    fn default() -> Self {
-        Self { org_min_usage_ms: 600_000, app_min_usage_ms: 60_000, min_apps: 3, min_users: 1 }
-    }
-}
-
-impl Default for DeepSettings {
-    fn default() -> Self {
-        Self {
-            excluded_categories: vec!["communication".into(), "hr".into()],
-            production_days: 8,
-            systems: 1,
-            store_days: 4,
-            process_days: 4,
-            flow_days: 4,
-            decide_days: 2,
-        }
     }
 }
 
@@ -374,17 +322,6 @@ fn share<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64,
     }
 }
 
-fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_units(&text, &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)])
-        .and_then(|ms| i64::try_from(ms).ok())
-        .ok_or_else(|| {
-            de::Error::custom(format!(
-                "`{text}` is not a duration; write a whole number with ms, s, m or h, as in \"10m\""
-            ))
-        })
-}
-
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
     struct Bytes;
     impl Visitor<'_> for Bytes {
@@ -423,10 +360,10 @@ mod tests {
     fn an_empty_file_gives_the_defaults_of_the_dictionary() {
         let settings = Settings::parse("").expect("defaults");
         assert_eq!(settings.report.time_zone, Tz::UTC);
-        assert_eq!(settings.dag.org_min_usage_ms, 600_000);
-        assert_eq!(settings.dag.app_min_usage_ms, 60_000);
+        assert_eq!(settings.dag.on(0).definition.org_min_usage_ms, 600_000);
+        assert_eq!(settings.dag.on(0).definition.app_min_usage_ms, 60_000);
         assert_eq!(settings.who.exclude_actions, ["push_received"]);
-        assert_eq!(settings.deep.decide_days, 2);
+        assert_eq!(settings.deep.on(0).definition.decide_days, 2);
     }
 
     fn check_refused(text: &str, expected: &[&str]) {
@@ -454,6 +391,7 @@ mod tests {
         let hash = |text: &str| Settings::parse(text).expect("settings").numbers_hash();
         assert_eq!(hash(""), hash("[store]\npath = \"elsewhere\"\n"));
         assert_ne!(hash(""), hash("[dag]\nmin_apps = 4\n"));
+        assert_ne!(hash("[dag]\nmin_apps = 4\n"), hash("[dag]\nvalid_from = \"2026-03-01\"\nmin_apps = 4\n"));
         assert_eq!(hash(""), hash("[dag]\norg_min_usage = \"600s\"\n"));
     }
 }

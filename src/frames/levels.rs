@@ -1,0 +1,97 @@
+//! The levels of deep integration: what each needs on a day, as table `deep_definitions` says, and which one counters
+//! reach. It does not know how the counters come about.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Date32Type, Int64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::input::{column, mistyped, wrong};
+use crate::error::{Error, Result};
+use crate::period::{Day, format_day};
+
+/// The table that is read.
+pub(super) const TABLE: &str = "deep_definitions";
+
+const COLUMNS: [&str; 6] = ["production_days", "systems", "store_days", "process_days", "flow_days", "decide_days"];
+
+/// The counters of the trailing 28 days of an organisation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    /// Days with an event.
+    pub(super) active: i64,
+    /// Days with an event on an eligible app, on one that has a system, and on one of each stage: store, process, flow,
+    /// decide.
+    pub(super) days: [i64; 6],
+    /// Distinct systems.
+    pub(super) systems: i64,
+}
+
+/// The least counters for each level, in the order of [`COLUMNS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Levels([i64; 6]);
+
+impl Levels {
+    /// The level that counters reach.
+    pub(super) fn reached(&self, counters: &Counters) -> i64 {
+        let [eligible, production, store, process, flow, decide] = counters.days;
+        let Self([production_days, systems, store_days, process_days, flow_days, decide_days]) = *self;
+        let connected = production >= production_days && counters.systems >= systems;
+        let loops = store >= store_days && process >= process_days && flow >= flow_days;
+        match () {
+            () if counters.active == 0 => 0,
+            () if eligible == 0 => 1,
+            () if !connected => 2,
+            () if !loops => 3,
+            () if decide < decide_days => 4,
+            () => 5,
+        }
+    }
+}
+
+/// The levels of all observed days: each holds from its day until the next begins.
+#[derive(Debug)]
+pub(super) struct LevelsByDay(Vec<(Day, Levels)>);
+
+impl LevelsByDay {
+    /// Reads the table.
+    pub(super) fn read(files: &[PathBuf]) -> Result<Self> {
+        let mut rows = Vec::new();
+        for path in files {
+            read_file(path, &mut rows)?;
+        }
+        rows.sort_unstable_by_key(|(day, _)| *day);
+        rows.dedup_by(|next, before| next.1 == before.1);
+        Ok(Self(rows))
+    }
+
+    /// The levels that hold on a day, and those that come after them.
+    pub(super) fn from(&self, day: Day) -> Result<(Levels, &[(Day, Levels)])> {
+        let (begun, coming) = self.0.split_at(self.0.partition_point(|(from, _)| *from <= day));
+        let (_, levels) = begun.last().ok_or_else(|| wrong(TABLE, &format!("no row for day=`{}`", format_day(day))))?;
+        Ok((*levels, coming))
+    }
+}
+
+fn read_file(path: &Path, rows: &mut Vec<(Day, Levels)>) -> Result<()> {
+    let broken = |error: &dyn std::fmt::Display| Error::path("read", path, error);
+    let file = File::open(path).map_err(|e| Error::path("open", path, e))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
+    for batch in reader.map_err(|e| broken(&e))? {
+        let batch = batch.map_err(|e| broken(&e))?;
+        let days = column(TABLE, &batch, "day")?;
+        let days = days.as_primitive_opt::<Date32Type>().ok_or_else(|| mistyped(TABLE, "day", "a date"))?;
+        let mut levels = vec![[0; 6]; batch.num_rows()];
+        for (place, name) in COLUMNS.into_iter().enumerate() {
+            let counts = column(TABLE, &batch, name)?;
+            let counts = counts.as_primitive_opt::<Int64Type>().ok_or_else(|| mistyped(TABLE, name, "an integer"))?;
+            for (levels, &count) in levels.iter_mut().zip(counts.values()) {
+                levels[place] = count;
+            }
+        }
+        rows.extend(days.values().iter().copied().zip(levels.into_iter().map(Levels)));
+    }
+    Ok(())
+}
