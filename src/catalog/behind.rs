@@ -165,7 +165,9 @@ fn behind_one(source: &Source, definition: BehindDefinition, columns: &[Column])
     definition.distinct.into_iter().for_each(|(own, column)| tie(column, Measure::Distinct(own)));
     definition.same.into_iter().for_each(|column| tie(column, Measure::Same));
     if let Some(NamedDefinition { column, value, names }) = definition.named {
-        names.into_iter().for_each(|name| tie(name, Measure::Named(column.clone(), value.clone())));
+        for name in names {
+            tie(name, Measure::Named(column.clone(), value.clone()));
+        }
     }
     if ties.is_empty() {
         return refuse("say how the rows add up, with rows, counts, sums, distinct, same or named".to_owned());
@@ -175,7 +177,8 @@ fn behind_one(source: &Source, definition: BehindDefinition, columns: &[Column])
             let kind = columns.iter().find(|column| column.name == name).map(|column| column.kind);
             if !kind.is_some_and(|kind| allowed.is_none_or(|allowed| allowed.contains(&kind))) {
                 let allowed = allowed.unwrap_or_default().iter().map(|kind| kind.name()).collect::<Vec<_>>();
-                let allowed = if allowed.is_empty() { String::new() } else { format!(" of type {}", allowed.join(", ")) };
+                let allowed =
+                    if allowed.is_empty() { String::new() } else { format!(" of type {}", allowed.join(", ")) };
                 return refuse(format!("`{name}` is no column of this query{allowed}"));
             }
         }

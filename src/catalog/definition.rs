@@ -340,12 +340,7 @@ impl Source<'_> {
         Ok(Some(name.clone()))
     }
 
-    fn number(
-        &self,
-        number: Option<&Spanned<String>>,
-        columns: &[Column],
-        key: &[String],
-    ) -> Result<Option<String>> {
+    fn number(&self, number: Option<&Spanned<String>>, columns: &[Column], key: &[String]) -> Result<Option<String>> {
         let Some(number) = number else { return Ok(None) };
         let mut numbers = columns.iter().map(|column| &column.name).filter(|name| !key.contains(name));
         if !numbers.any(|name| name == number.get_ref()) {

@@ -111,7 +111,7 @@ fn text(explanation: &Explanation) -> Result<String> {
     };
     let place = if key.is_empty() { String::new() } else { format!(", {}", key.join(", ")) };
     let mut parts = vec![
-        format!("{}{place}: {value}", metric.name),
+        format!("{}{place}: {value}  (report day {})", metric.name, explanation.as_of),
         format!(
             "{}: {}\n{}. {}",
             number.name,
@@ -121,10 +121,8 @@ fn text(explanation: &Explanation) -> Result<String> {
         ),
         settings(explanation),
     ];
-    let mut pins = explanation.key.clone();
-    pins.extend(explanation.narrowed.iter().map(|(name, cell)| (name.clone(), cell.to_string())));
     for (place, step) in explanation.steps.iter().enumerate() {
-        parts.push(step_text(place + 1, step, &pins)?);
+        parts.push(step_text(place + 1, step, explanation)?);
     }
     if explanation.steps.is_empty() && explanation.open.is_empty() {
         parts.push(format!("No evidence is described behind `{}` of `{}`.", number.name, metric.name));
@@ -148,25 +146,41 @@ fn settings(explanation: &Explanation) -> String {
     format!("Settings in force on {}\n{}", explanation.settings_day, align(&lines, 3))
 }
 
-fn step_text(number: usize, step: &Explained, pins: &[(String, String)]) -> Result<String> {
+fn step_text(number: usize, step: &Explained, explanation: &Explanation) -> Result<String> {
     let query = step.rows.query;
     let table = Table::of(&step.rows)?;
-    let picked = table.picked(pins);
+    let narrowed: Vec<(String, String)> =
+        explanation.narrowed.iter().map(|(name, cell)| (name.clone(), cell.to_string())).collect();
+    let picked = table.picked(&narrowed);
     let mut lines = vec![format!("{number}. {} ({}): {}", query.title, query.name, query.description.trim())];
-    lines.extend(step.ties.iter().map(|tie| format!("   {}", tie_text(tie))));
+    lines.extend(ties_text(&step.ties).into_iter().map(|tie| format!("   {tie}")));
     if picked.len() < table.len() {
         let (shown, all) = (grouped(picked.len() as u64), grouped(table.len() as u64));
-        lines.push(format!("   {shown} of {all} rows"));
+        lines.push(format!("   {shown} of {all} rows:"));
     }
-    lines.push(indented(&picked.text()));
+    let known: Vec<(String, String)> = explanation.key.iter().cloned().chain(narrowed).collect();
+    lines.push(indented(&picked.without(&known).text()));
     Ok(lines.join("\n"))
 }
 
+// A line for each tie; columns that are the same as before share one.
+fn ties_text(ties: &[Held]) -> Vec<String> {
+    let held: Vec<&Held> = ties.iter().filter(|tie| !tie.is_same || tie.rows > 0).collect();
+    let alike = |one: &&Held, next: &&Held| one.is_same && next.is_same && one.of == next.of;
+    let line = |ties: &[&Held]| match ties {
+        [tie, ..] if tie.is_same => {
+            let columns: Vec<&str> = ties.iter().map(|tie| tie.column.as_str()).collect();
+            format!("as in {}: {}", tie.of, columns.join(", "))
+        }
+        ties => ties.iter().map(|tie| tie_text(tie)).collect(),
+    };
+    held.chunk_by(alike).map(line).collect()
+}
+
 fn tie_text(tie: &Held) -> String {
-    let value = tie.value.as_ref().map_or_else(String::new, |value| format!("{value} "));
     let of = format!("{} of {}", tie.column, tie.of);
     match (&tie.value, tie.rows) {
-        (Some(_), _) => format!("{value}{} = {of}", tie.measure),
+        (Some(value), _) => format!("{} = {value} = {of}", tie.measure),
         (None, 0) => format!("{} = {of}: nothing to compare", tie.measure),
         (None, rows) => format!("{} = {of}, in each of {rows} rows", tie.measure),
     }
@@ -187,9 +201,10 @@ fn flags(needs: &[&str]) -> String {
 
 // What an auditor loads: the row of the report, the settings, the ties, and the rows of each step.
 fn tables(explanation: &Explanation) -> Result<Vec<Table>> {
-    let settings = explanation.settings.iter().map(|setting| {
-        vec![setting.name.clone(), setting.value.clone(), setting.since.clone().unwrap_or_default()]
-    });
+    let settings = explanation
+        .settings
+        .iter()
+        .map(|setting| vec![setting.name.clone(), setting.value.clone(), setting.since.clone().unwrap_or_default()]);
     let ties = explanation.steps.iter().flat_map(|step| &step.ties).map(|tie| {
         let value = tie.value.clone().unwrap_or_default();
         vec![tie.step.clone(), tie.measure.clone(), tie.of.clone(), tie.column.clone(), tie.rows.to_string(), value]
@@ -224,9 +239,7 @@ fn json(explanation: &Explanation) -> Result<Value> {
             "rows": Table::of(&step.rows)?.json(),
         }));
     }
-    let open = |open: &pipeline::Open| {
-        serde_json::json!({"name": open.query.name, "title": open.query.title, "needs": open.needs})
-    };
+    let open = |open: &pipeline::Open| serde_json::json!({"name": open.query.name, "title": open.query.title, "needs": open.needs});
     Ok(serde_json::json!({
         "metric": metric.name,
         "title": metric.title,

@@ -48,7 +48,7 @@ fn text(card: &OrgCard) -> Result<String> {
     let mut parts = vec![format!("Organisation {} as at {}", card.org_id, card.as_of)];
     let pins = [("org_id".to_owned(), card.org_id.clone())];
     for section in &card.sections {
-        parts.push(format!("{}\n{}", section.query.title, Table::of(section)?.picked(&pins).text()));
+        parts.push(format!("{}\n{}", section.query.title, Table::of(section)?.without(&pins).text()));
     }
     Ok(parts.join("\n\n"))
 }

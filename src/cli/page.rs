@@ -28,7 +28,8 @@ impl Table {
         let mut bytes = Vec::new();
         report::write_csv(rows.query, [Ok(rows.batch.clone())], None, &mut bytes)?;
         let broken = |e: csv::Error| Error::Internal(format!("cannot read what was written: {e}"));
-        let records: csv::Result<Vec<csv::StringRecord>> = csv::Reader::from_reader(bytes.as_slice()).records().collect();
+        let records: csv::Result<Vec<csv::StringRecord>> =
+            csv::Reader::from_reader(bytes.as_slice()).records().collect();
         let text = |record: csv::StringRecord| record.iter().map(str::to_owned).collect();
         Ok(Self {
             name: rows.query.name.clone(),
@@ -48,21 +49,28 @@ impl Table {
         self.rows.len()
     }
 
-    /// The rows that have these values where they have the columns, without those columns.
+    /// The rows that have these values where they have the columns.
     pub(super) fn picked(&self, pins: &[(String, String)]) -> Self {
         let place = |name: &String| self.columns.iter().position(|(column, _)| column == name);
-        let pins: Vec<(usize, &String)> =
-            pins.iter().filter_map(|(name, value)| Some((place(name)?, value))).collect();
-        let is_pinned = |column: usize| pins.iter().any(|(place, _)| *place == column);
+        let pins: Vec<(usize, &String)> = pins.iter().filter_map(|(name, value)| Some((place(name)?, value))).collect();
         let matches = |row: &&Vec<String>| pins.iter().all(|(place, value)| row.get(*place) == Some(*value));
-        let rest = |row: &Vec<String>| {
-            row.iter().enumerate().filter(|(column, _)| !is_pinned(*column)).map(|(_, value)| value.clone()).collect()
+        Self { rows: self.rows.iter().filter(matches).cloned().collect(), ..self.clone() }
+    }
+
+    /// Without the columns that hold one of these values in every row.
+    pub(super) fn without(&self, known: &[(String, String)]) -> Self {
+        let is_known = |place: usize, name: &String| {
+            let value = known.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+            value.is_some() && self.rows.iter().all(|row| row.get(place) == value)
         };
-        let columns = self.columns.iter().enumerate().filter(|(column, _)| !is_pinned(*column));
+        let names = self.columns.iter().enumerate();
+        let kept: Vec<usize> =
+            names.filter(|(place, (name, _))| !is_known(*place, name)).map(|(place, _)| place).collect();
+        let row = |row: &Vec<String>| kept.iter().filter_map(|&place| row.get(place).cloned()).collect();
         Self {
             name: self.name.clone(),
-            columns: columns.map(|(_, column)| column.clone()).collect(),
-            rows: self.rows.iter().filter(matches).map(rest).collect(),
+            columns: kept.iter().filter_map(|&place| self.columns.get(place).cloned()).collect(),
+            rows: self.rows.iter().map(row).collect(),
         }
     }
 
@@ -77,12 +85,13 @@ impl Table {
             rows => {
                 let mut lines = vec![self.columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()];
                 lines.extend(rows.iter().take(SHOWN).cloned());
-                let is_text = |column: usize| self.columns.get(column).is_none_or(|(_, kind)| kind.decimals().is_none());
-                let mut text = align_by(&lines, is_text);
-                if rows.len() > SHOWN {
-                    text += &format!("\n… and {} more (--format csv and json give all)", rows.len() - SHOWN);
+                let is_text =
+                    |column: usize| self.columns.get(column).is_none_or(|(_, kind)| kind.decimals().is_none());
+                let text = align_by(&lines, is_text);
+                match rows.len().checked_sub(SHOWN) {
+                    None | Some(0) => text,
+                    Some(more) => format!("{text}\n… and {more} more (--format csv and json give all)"),
                 }
-                text
             }
         }
     }

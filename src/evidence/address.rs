@@ -122,6 +122,19 @@ impl Address {
         self.0.get(column).map(|(_, cell)| cell)
     }
 
+    /// Those of these columns that are pinned, with their values.
+    #[must_use]
+    pub fn of<'a>(&'a self, columns: &'a [String]) -> Vec<(&'a String, &'a Cell)> {
+        columns.iter().filter_map(|name| Some((name, self.get(name)?))).collect()
+    }
+
+    /// What is pinned beyond a key.
+    #[must_use]
+    pub fn beyond(&self, key: &[String]) -> Vec<(String, Cell)> {
+        let beyond = self.0.iter().filter(|(name, _)| !key.contains(name) && *name != "day");
+        beyond.map(|(name, (_, cell))| (name.clone(), cell.clone())).collect()
+    }
+
     /// The arguments of a query that are still open; it cannot be asked before they are pinned.
     #[must_use]
     pub fn open<'a>(&self, query: &'a Query) -> Vec<&'a str> {
@@ -152,7 +165,7 @@ impl Address {
         let mut conditions = vec!["true".to_owned()];
         for name in key {
             if let Some((kind, cell)) = self.0.get(name) {
-                conditions.push(format!("\"{name}\" IS NOT DISTINCT FROM $key_{name}"));
+                conditions.push(format!("(\"{name}\" IS NOT DISTINCT FROM $key_{name})"));
                 parameters.insert(format!("key_{name}"), cell.scalar(*kind));
             }
         }

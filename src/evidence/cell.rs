@@ -48,7 +48,9 @@ impl Cell {
             _ if text.is_empty() => Some(Self::Empty),
             ColumnType::Date => parse_day(text).map(Self::Day),
             ColumnType::Boolean => text.parse().ok().map(Self::Flag),
-            ColumnType::Instant => DateTime::parse_from_rfc3339(text).ok().map(|at| Self::Instant(at.timestamp_micros())),
+            ColumnType::Instant => {
+                DateTime::parse_from_rfc3339(text).ok().map(|at| Self::Instant(at.timestamp_micros()))
+            }
             ColumnType::Integer => text.parse::<i64>().ok().map(|number| Self::Number(i128::from(number) * ONE)),
             ColumnType::Rate | ColumnType::Seconds | ColumnType::Amount => {
                 let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));

@@ -20,29 +20,41 @@ pub struct Link<'a> {
     pub behind: &'a Behind,
 }
 
-/// The steps behind a column of a metric, each after what it is behind of.
+/// The steps behind a column of a metric, each after all that it is behind of.
 #[must_use]
 pub fn chain<'a>(catalog: &'a Catalog, metric: &'a Query, number: &str) -> Vec<Step<'a>> {
-    let mut steps: Vec<Step<'a>> = Vec::new();
+    let mut found: Vec<Step<'a>> = Vec::new();
     let mut next = vec![metric];
-    while !next.is_empty() {
-        let mut found = Vec::new();
-        for of in next {
-            for (query, behind) in catalog.behind(&of.name) {
-                if !behind.numbers.is_empty() && !behind.numbers.iter().any(|name| name == number) {
-                    continue;
-                }
-                let link = Link { of, behind };
-                match steps.iter_mut().find(|step| step.query.name == query.name) {
-                    Some(step) => step.links.push(link),
-                    None => {
-                        steps.push(Step { query, links: vec![link] });
-                        found.push(query);
-                    }
-                }
+    while let Some(of) = next.pop() {
+        for (query, behind) in catalog.behind(&of.name) {
+            if !behind.numbers.is_empty() && !behind.numbers.iter().any(|name| name == number) {
+                continue;
+            }
+            let link = Link { of, behind };
+            if let Some(step) = found.iter_mut().find(|step| step.query.name == query.name) {
+                step.links.push(link);
+            } else {
+                found.push(Step { query, links: vec![link] });
+                next.push(query);
             }
         }
-        next = found;
     }
-    steps
+    in_order(metric, found)
+}
+
+// What is nearest to the report comes first, and of that by name. The catalog has no circle, so every round places a step.
+fn in_order<'a>(metric: &Query, mut steps: Vec<Step<'a>>) -> Vec<Step<'a>> {
+    steps.sort_by_key(|step| &step.query.name);
+    let mut ordered: Vec<Step<'a>> = Vec::with_capacity(steps.len());
+    while !steps.is_empty() {
+        let is_placed =
+            |link: &Link| link.of.name == metric.name || ordered.iter().any(|step| step.query.name == link.of.name);
+        let (ready, rest): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.links.iter().all(is_placed));
+        if ready.is_empty() {
+            break;
+        }
+        ordered.extend(ready);
+        steps = rest;
+    }
+    ordered
 }

@@ -34,28 +34,55 @@ pub struct Held {
     pub rows: usize,
     /// The value, if it is one row.
     pub value: Option<String>,
+    /// Whether it is a value of the row itself, and no count or sum.
+    #[serde(skip)]
+    pub is_same: bool,
 }
 
 type Key = Vec<Cell>;
 
-impl<'a> Rows<'a> {
-    /// Those that agree with the address in these columns.
-    pub fn within(&self, on: &[String], address: &Address) -> Result<Self> {
-        let mut kept: Vec<u32> = (0..).take(self.batch.num_rows()).collect();
-        for (name, cell) in on.iter().filter_map(|name| Some((name, address.get(name)?))) {
+impl Rows<'_> {
+    /// What a step shows: the rows that its first tie looks at, and those that are picked beyond the row of the report,
+    /// which may be elsewhere.
+    pub fn shown(&self, on: &[String], address: &Address, beyond: &[(String, Cell)]) -> Result<Self> {
+        let mut shown = self.rows_with(&address.of(on))?;
+        let beyond: Vec<(&String, &Cell)> =
+            beyond.iter().filter(|(name, _)| self.has(name)).map(|(name, cell)| (name, cell)).collect();
+        if !beyond.is_empty() {
+            shown.extend(self.rows_with(&beyond)?);
+        }
+        self.take(shown)
+    }
+
+    // Those that agree with the address in these columns.
+    fn within(&self, on: &[String], address: &Address) -> Result<Self> {
+        self.take(self.rows_with(&address.of(on))?)
+    }
+
+    fn rows_with(&self, pins: &[(&String, &Cell)]) -> Result<BTreeSet<u32>> {
+        let mut kept: BTreeSet<u32> = (0..).take(self.batch.num_rows()).collect();
+        for (name, cell) in pins {
             let values = self.cells(name)?;
             kept.retain(|&row| values.get(row as usize) == Some(cell));
         }
-        let batch = take_record_batch(&self.batch, &UInt32Array::from(kept));
+        Ok(kept)
+    }
+
+    fn take(&self, rows: BTreeSet<u32>) -> Result<Self> {
+        let batch = take_record_batch(&self.batch, &UInt32Array::from_iter_values(rows));
         Ok(Self { query: self.query, batch: batch.map_err(|e| Error::Internal(e.to_string()))? })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.query.columns.iter().any(|column| column.name == name)
     }
 
     /// The values of a column.
     pub fn cells(&self, name: &str) -> Result<Vec<Cell>> {
         let column = self.query.columns.iter().find(|column| column.name == name);
-        column.and_then(|column| Some(Cell::values(self.batch.column_by_name(name)?, column.kind))).ok_or_else(|| {
-            Error::Internal(format!("`{}` has no column `{name}`; the catalog let it through", self.query.name))
-        })?
+        column.and_then(|column| Some(Cell::values(self.batch.column_by_name(name)?, column.kind))).ok_or_else(
+            || Error::Internal(format!("`{}` has no column `{name}`; the catalog let it through", self.query.name)),
+        )?
     }
 
     // The rows by their values in these columns.
@@ -124,6 +151,7 @@ impl<'a> Rows<'a> {
             column: tie.column.clone(),
             rows: compared,
             value,
+            is_same: tie.measure == Measure::Same,
         })
     }
 

@@ -33,5 +33,7 @@ pub(super) async fn register(engine: &Engine, view: &Query, parameters: &Paramet
 }
 
 fn sql_of(query: &Query) -> Result<&str> {
-    query.sql().ok_or_else(|| Error::Internal(format!("`{}` is computed by a job; the catalog let it through", query.name)))
+    query
+        .sql()
+        .ok_or_else(|| Error::Internal(format!("`{}` is computed by a job; the catalog let it through", query.name)))
 }

@@ -1,7 +1,7 @@
 //! From a number of a report down to events: the row, the settings that it depends on, and the evidence behind it, each
 //! step tied to the one before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
@@ -108,16 +108,16 @@ pub async fn explain<'a>(
     let explained = follow(engine, &steps, &row, &address, &ground.metrics.parameters).await?;
     let day = address.last_day(metric, as_of, settings.report.week_start);
     let pinned = |name: &String| address.get(name).map(|cell| (name.clone(), cell.clone()));
-    let arguments = explained.iter().flat_map(|step| &step.rows.query.arguments).map(|argument| &argument.name);
-    let beyond: BTreeSet<&String> = arguments.filter(|name| !metric.key.contains(name) && *name != "day").collect();
     let value = if row.batch.num_rows() == 0 { None } else { row.cells(&number)?.pop() };
     Ok(Explanation {
         metric,
-        number: metric.columns.iter().find(|column| column.name == number).ok_or_else(|| {
-            Error::Internal(format!("`{}` lost its column `{number}`", metric.name))
-        })?,
+        number: metric
+            .columns
+            .iter()
+            .find(|column| column.name == number)
+            .ok_or_else(|| Error::Internal(format!("`{}` lost its column `{number}`", metric.name)))?,
         key: metric.key.iter().filter_map(pinned).map(|(name, cell)| (name, cell.to_string())).collect(),
-        narrowed: beyond.into_iter().filter_map(pinned).collect(),
+        narrowed: address.beyond(&metric.key),
         as_of: format_day(as_of),
         value,
         row,
@@ -197,10 +197,8 @@ async fn no_such_row(engine: &Engine, metric: &Query, address: &Address) -> Resu
         }
         let nearest: Vec<String> =
             evidence::nearest(wanted, known, NEAREST).iter().map(|cell| format!("`{cell}`")).collect();
-        let before: Vec<String> = metric.key[..place]
-            .iter()
-            .filter_map(|name| Some(format!("{name}=`{}`", address.get(name)?)))
-            .collect();
+        let before: Vec<String> =
+            metric.key[..place].iter().filter_map(|name| Some(format!("{name}=`{}`", address.get(name)?))).collect();
         let beside = if before.is_empty() { String::new() } else { format!(" with {}", before.join(", ")) };
         let nearest =
             if nearest.is_empty() { "it has no row".to_owned() } else { format!("nearest are {}", nearest.join(", ")) };
@@ -239,7 +237,8 @@ async fn follow<'a>(
         let rows = Rows { query: step.query, batch };
         // The step shows what the tie to the step before looks at.
         let on = step.links.first().map_or(&[][..], |link| &link.behind.on);
-        taken.push(Explained { rows: rows.within(on, address)?, ties: Vec::new() });
+        let rows = rows.shown(on, address, &address.beyond(&row.query.key))?;
+        taken.push(Explained { rows, ties: Vec::new() });
     }
     for (place, step) in steps.iter().enumerate() {
         for link in &step.links {
@@ -295,7 +294,9 @@ fn definition(section: &str, batch: &RecordBatch) -> Result<Vec<Setting>> {
         Ok(column) if batch.column(column).is_valid(0) => Some(text(column)?),
         _ => None,
     };
-    for (place, field) in schema.fields().iter().enumerate().filter(|(_, field)| !matches!(field.name().as_str(), "day" | "since")) {
+    for (place, field) in
+        schema.fields().iter().enumerate().filter(|(_, field)| !matches!(field.name().as_str(), "day" | "since"))
+    {
         let value = text(place)?;
         let (name, value) = match (field.name().strip_suffix("_ms"), value.parse()) {
             (Some(name), Ok(ms)) => (name, duration(ms)),

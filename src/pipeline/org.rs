@@ -38,7 +38,9 @@ pub async fn org<'a>(
 ) -> Result<OrgCard<'a>> {
     let mut ground = lay_ground(settings, engine, &RunOrder { as_of, ..RunOrder::default() }).await?;
     let (_, as_of) = ground.range.ok_or_else(|| {
-        Error::Usage("no day is observed up to the report day, so there is nothing to say of an organisation".to_owned())
+        Error::Usage(
+            "no day is observed up to the report day, so there is nothing to say of an organisation".to_owned(),
+        )
     })?;
     let sections = catalog.org_card();
     let wanted = sections.iter().map(|section| section.name.as_str()).chain([KNOWN]);
@@ -67,6 +69,7 @@ pub(super) async fn check_known(
         return Ok(());
     }
     let nearest: Vec<String> = nearest(&wanted, known, NEAREST).iter().map(|cell| format!("`{cell}`")).collect();
-    let nearest = if nearest.is_empty() { "there is none".to_owned() } else { format!("nearest are {}", nearest.join(", ")) };
+    let nearest =
+        if nearest.is_empty() { "there is none".to_owned() } else { format!("nearest are {}", nearest.join(", ")) };
     Err(Error::Usage(format!("there is no organisation org_id=`{org_id}`, in the orgs file or in an event; {nearest}")))
 }
