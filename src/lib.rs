@@ -8,6 +8,7 @@ pub mod dimensions;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod evidence;
 pub mod frames;
 pub mod generate;
 pub mod golden;

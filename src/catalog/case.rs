@@ -29,6 +29,8 @@ pub struct Case {
     pub from: Option<Day>,
     /// The clock, if it matters.
     pub now: Option<DateTime<Utc>>,
+    /// What the query is asked with, by the names of its arguments.
+    pub arguments: BTreeMap<String, String>,
     /// Settings that differ from the defaults, as the text of a settings file.
     pub settings: String,
     /// Logs, one ingest each, in order.
@@ -60,6 +62,8 @@ struct Definition {
     from: Option<Day>,
     #[serde(default, deserialize_with = "instant")]
     now: Option<DateTime<Utc>>,
+    #[serde(default)]
+    arguments: BTreeMap<String, String>,
     #[serde(default)]
     settings: toml::Table,
 }
@@ -93,6 +97,7 @@ fn read_case(folder: &Folder, name: &str, files: &BTreeMap<&str, &Origin>) -> Re
         as_of: definition.as_of,
         from: definition.from,
         now: definition.now,
+        arguments: definition.arguments,
         settings,
         events,
         dimensions,

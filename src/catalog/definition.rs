@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use toml::{Spanned, Value};
 
 use super::folders::Folder;
-use super::{Group, Query, is_name, tables};
+use super::{Group, Query, behind, is_name, tables};
 use crate::error::{Error, Result};
 use crate::frames::{Job, Written};
 use crate::kernels::KERNELS;
@@ -115,8 +115,9 @@ impl ColumnType {
         }
     }
 
-    // The decimals of a number; `None` for what is no number.
-    fn decimals(self) -> Option<usize> {
+    /// The decimals of a number; `None` for what is no number.
+    #[must_use]
+    pub fn decimals(self) -> Option<u8> {
         match self {
             Self::Integer => Some(0),
             Self::Rate => Some(6),
@@ -140,8 +141,14 @@ struct Definition {
     each: Option<Spanned<String>>,
     looks_back: Option<Spanned<u16>>,
     looks_ahead: Option<Spanned<u16>>,
+    number: Option<Spanned<String>>,
+    position: Option<Spanned<u16>>,
     job: Option<Spanned<BTreeMap<String, Spanned<Value>>>>,
     kernel: Option<Spanned<String>>,
+    #[serde(rename = "argument", default)]
+    arguments: Vec<behind::ArgumentDefinition>,
+    #[serde(default)]
+    behind: Vec<behind::BehindDefinition>,
     #[serde(rename = "column")]
     columns: Vec<ColumnDefinition>,
 }
@@ -175,7 +182,7 @@ struct ChecksDefinition {
 }
 
 /// A text with the place it came from, for errors that name a line.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     place: &'a str,
     text: &'a str,
 }
@@ -197,10 +204,14 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let from = source.from(definition.from.as_ref(), &columns)?;
     let each = source.each(&definition, &columns, &key)?;
     let reads = source.reads(&definition.reads)?;
+    let number = source.number(definition.number.as_ref(), &columns, &key)?;
     let sql = folder.text("query.sql")?;
     let digest = digest(&text, sql.as_ref().map(|(sql, _)| sql.as_str()));
+    let arguments = behind::arguments(&source, &definition.arguments, sql.as_ref().map(|(sql, _)| sql.as_str()))?;
     let kind = source.kind(folder, &definition, sql, &reads)?;
     let kernel = source.kernel(definition.kernel.as_ref(), &kind)?;
+    source.fits(group, &definition)?;
+    let behind = behind::behind(&source, definition.behind, &columns)?;
     Ok(Query {
         name: name.to_owned(),
         group,
@@ -213,6 +224,10 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
         key,
         from,
         each,
+        number,
+        position: definition.position.map(Spanned::into_inner),
+        arguments,
+        behind,
         columns,
         cases: Vec::new(),
         digest,
@@ -236,11 +251,11 @@ pub(super) fn refuse(place: &str, text: &str, span: &Range<usize>, message: &str
 }
 
 impl Source<'_> {
-    fn refuse(&self, span: &Range<usize>, message: &str) -> Error {
+    pub(super) fn refuse(&self, span: &Range<usize>, message: &str) -> Error {
         refuse(self.place, self.text, span, message)
     }
 
-    fn not_empty(&self, key: &str, value: &Spanned<String>) -> Result<()> {
+    pub(super) fn not_empty(&self, key: &str, value: &Spanned<String>) -> Result<()> {
         if value.get_ref().trim().is_empty() {
             return Err(self.refuse(&value.span(), &format!("`{key}` is empty; say it in words")));
         }
@@ -280,7 +295,7 @@ impl Source<'_> {
                 let allowed = if kind == ColumnType::Text { "allowed is one_of" } else { "no check is allowed" };
                 self.refuse(&span, &format!("column `{name}`: a {} has no `{key}`; {allowed}", kind.name()))
             })?;
-            scaled(value, decimals).map(Some).ok_or_else(|| {
+            scaled(value, usize::from(decimals)).map(Some).ok_or_else(|| {
                 let message = format!("column `{name}`: {key}=`{value}` is no number with up to {decimals} decimals");
                 self.refuse(&span, &message)
             })
@@ -327,6 +342,42 @@ impl Source<'_> {
             return Err(self.refuse(&from.span(), &message));
         }
         Ok(Some(name.clone()))
+    }
+
+    fn number(&self, number: Option<&Spanned<String>>, columns: &[Column], key: &[String]) -> Result<Option<String>> {
+        let Some(number) = number else { return Ok(None) };
+        let mut numbers = columns.iter().map(|column| &column.name).filter(|name| !key.contains(name));
+        if !numbers.any(|name| name == number.get_ref()) {
+            let message = format!("number=`{}` is no column beside the key", number.get_ref());
+            return Err(self.refuse(&number.span(), &message));
+        }
+        Ok(Some(number.get_ref().clone()))
+    }
+
+    // What only queries of some groups may say, and what they must.
+    fn fits(&self, group: Group, definition: &Definition) -> Result<()> {
+        let is_asked = matches!(group, Group::Evidence | Group::OrgCard);
+        let kind = definition.kind.span();
+        let wrong = if group == Group::Evidence && definition.behind.is_empty() {
+            Some((kind, "evidence needs [[behind]], which says what its rows are behind of"))
+        } else if group == Group::OrgCard && definition.position.is_none() {
+            Some((kind, "a section of the card needs `position`, its place on the page"))
+        } else if (is_asked || group == Group::View) && *definition.kind.get_ref() == KindName::Frame {
+            Some((kind, "what is computed when it is asked for needs kind=`sql`"))
+        } else if let (true, Some(each)) = (is_asked || group == Group::View, &definition.each) {
+            Some((each.span(), "`each` is for what is kept; this is computed when it is asked for"))
+        } else if let (false, Some(number)) = (group == Group::Metric, &definition.number) {
+            Some((number.span(), "`number` is for metrics"))
+        } else if let (false, Some(position)) = (group == Group::OrgCard, &definition.position) {
+            Some((position.span(), "`position` is for sections of the card"))
+        } else if !is_asked && !definition.arguments.is_empty() {
+            Some((kind, "[[argument]] is for evidence and for sections of the card"))
+        } else if group != Group::Evidence && !definition.behind.is_empty() {
+            Some((kind, "[[behind]] is for evidence"))
+        } else {
+            None
+        };
+        wrong.map_or(Ok(()), |(span, message)| Err(self.refuse(&span, message)))
     }
 
     fn each(&self, definition: &Definition, columns: &[Column], key: &[String]) -> Result<Option<Each>> {

@@ -122,8 +122,9 @@ pub(super) fn on_disk(root: &Path) -> Result<BTreeMap<(Group, String), Folder>> 
     for (group_name, path) in folders_in(root)? {
         let group = Group::of_folder(&group_name).ok_or_else(|| {
             Error::Definition(format!(
-                "{}: a folder of queries holds rollups/, states/ and metrics/; `{group_name}` is none of them",
-                root.display()
+                "{}: a folder of queries holds {}/; `{group_name}` is none of them",
+                root.display(),
+                Group::ALL.map(Group::folder).join("/, ")
             ))
         })?;
         for (name, path) in folders_in(&path)? {

@@ -1,12 +1,14 @@
 //! The catalog: every folder of `queries/` as a checked value, and the order in which queries depend on each other.
 //! It knows what a query says of itself; it does not run one.
 
+mod behind;
 mod case;
 mod definition;
 mod dictionary;
 mod folders;
 mod tables;
 
+pub use behind::{Argument, Behind, IN_REPORT, Measure, Tie};
 pub use case::{Case, Part};
 pub use definition::{Checks, Column, ColumnType, Each, Kind};
 pub use dictionary::docs;
@@ -37,6 +39,12 @@ pub enum Group {
     Metric,
     /// What must hold over the tables of a report: rows are contradictions, and then there is no report.
     Check,
+    /// SQL under a name, for those below: put in where it is read, never kept.
+    View,
+    /// The rows behind a number of a metric, computed when somebody asks.
+    Evidence,
+    /// A section of the page about one organisation, computed when somebody asks.
+    OrgCard,
 }
 
 /// One folder of `queries/`, checked.
@@ -64,6 +72,14 @@ pub struct Query {
     pub from: Option<String>,
     /// Set if the result is computed and kept month by month.
     pub each: Option<Each>,
+    /// The number that a metric is asked for first.
+    pub number: Option<String>,
+    /// The place of a section on its page.
+    pub position: Option<u16>,
+    /// What it is asked with.
+    pub arguments: Vec<Argument>,
+    /// What its rows are the rows behind of.
+    pub behind: Vec<Behind>,
     /// The columns of the result, in order.
     pub columns: Vec<Column>,
     /// Its examples, by name.
@@ -79,6 +95,9 @@ pub struct Catalog {
 }
 
 impl Group {
+    const ALL: [Self; 7] =
+        [Self::Rollup, Self::State, Self::Metric, Self::Check, Self::View, Self::Evidence, Self::OrgCard];
+
     /// The folder under `queries/`.
     #[must_use]
     pub fn folder(self) -> &'static str {
@@ -87,11 +106,29 @@ impl Group {
             Self::State => "states",
             Self::Metric => "metrics",
             Self::Check => "checks",
+            Self::View => "views",
+            Self::Evidence => "evidence",
+            Self::OrgCard => "org_card",
+        }
+    }
+
+    /// Whether it is computed when somebody asks, with arguments, and nobody reads it.
+    #[must_use]
+    pub fn is_asked(self) -> bool {
+        matches!(self, Self::Evidence | Self::OrgCard)
+    }
+
+    // Whether a query of this group may read those of another; stored rollups are tables like any other.
+    fn may_read(self, other: Self) -> bool {
+        match other {
+            Self::State | Self::Metric => self != Self::Rollup,
+            Self::View => self == Self::View || self.is_asked(),
+            Self::Rollup | Self::Check | Self::Evidence | Self::OrgCard => false,
         }
     }
 
     fn of_folder(folder: &str) -> Option<Self> {
-        [Self::Rollup, Self::State, Self::Metric, Self::Check].into_iter().find(|group| group.folder() == folder)
+        Self::ALL.into_iter().find(|group| group.folder() == folder)
     }
 }
 
@@ -167,6 +204,7 @@ impl Catalog {
         }
         catalog.check_reads()?;
         catalog.check_cycles()?;
+        behind::check(&catalog)?;
         Ok(catalog)
     }
 
@@ -186,6 +224,25 @@ impl Catalog {
         self.queries().filter(|query| query.group == Group::Metric)
     }
 
+    /// The sections of the page about one organisation, in their order.
+    #[must_use]
+    pub fn org_card(&self) -> Vec<&Query> {
+        let mut sections: Vec<&Query> = self.queries().filter(|query| query.group == Group::OrgCard).collect();
+        sections.sort_by_key(|section| (section.position, &section.name));
+        sections
+    }
+
+    /// The metric of this name; `Error::Usage` names those that there are.
+    pub fn metric(&self, name: &str) -> Result<&Query> {
+        self.metrics().find(|query| query.name == name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// The evidence whose rows are behind a metric or another evidence query, by name, with what it says of that.
+    pub fn behind<'a>(&'a self, of: &'a str) -> impl Iterator<Item = (&'a Query, &'a Behind)> {
+        let links = |query: &'a Query| query.behind.iter().map(move |behind| (query, behind));
+        self.queries().flat_map(links).filter(move |(_, behind)| behind.of == of)
+    }
+
     /// The checks over these metrics by name: each reads no other metric than they.
     pub fn checks(&self, metrics: &[&str]) -> impl Iterator<Item = &Query> {
         let is_there = |name: &String| {
@@ -203,6 +260,20 @@ impl Catalog {
             self.visit(query, &mut seen, &mut order);
         }
         Ok(order)
+    }
+
+    /// The names of all tables that a query is made from, through results, views and rollups.
+    #[must_use]
+    pub fn lineage<'a>(&'a self, query: &'a Query) -> BTreeSet<&'a str> {
+        let (mut found, mut next) = (BTreeSet::new(), vec![query]);
+        while let Some(query) = next.pop() {
+            for name in &query.reads {
+                if found.insert(name.as_str()) {
+                    next.extend(self.get(name));
+                }
+            }
+        }
+        found
     }
 
     /// The hash of the definitions of these queries, as lower-case hex of SHA-256; their order does not matter.
@@ -256,10 +327,7 @@ impl Catalog {
         for query in self.queries() {
             for name in &query.reads {
                 let known = match self.get(name) {
-                    Some(read) => {
-                        let is_result = read.group != Group::Rollup && read.group != Group::Check;
-                        query.group != Group::Rollup && is_result || tables::is_source(name)
-                    }
+                    Some(read) => query.group.may_read(read.group) || tables::is_source(name),
                     None => tables::is_source(name),
                 };
                 if !known {
@@ -272,10 +340,7 @@ impl Catalog {
 
     fn unknown_read(&self, query: &Query, name: &str) -> Error {
         let mut known: BTreeSet<&str> = tables::sources().collect();
-        if query.group != Group::Rollup {
-            let results = self.queries().filter(|q| matches!(q.group, Group::State | Group::Metric));
-            known.extend(results.map(|q| q.name.as_str()));
-        }
+        known.extend(self.queries().filter(|read| query.group.may_read(read.group)).map(|read| read.name.as_str()));
         let known: Vec<_> = known.into_iter().collect();
         let known = known.join(", ");
         Error::Definition(format!(

@@ -1,10 +1,13 @@
 //! The desk: what can be said on the command line, and which flow it starts. One file a command.
 
 mod demo;
+mod explain;
 mod generate;
 mod ingest;
 mod init;
 mod metrics;
+mod org;
+mod page;
 mod run;
 mod sql;
 mod status;
@@ -74,6 +77,10 @@ enum Command {
     Ingest(ingest::Ingest),
     /// Compute the metrics and publish the reports
     Run(run::Run),
+    /// Show what a number is made of, down to events
+    Explain(explain::Explain),
+    /// One page about one organisation
+    Org(org::Org),
     /// Ask the store in SQL
     Sql(sql::Sql),
     /// The metrics: what they mean, and whether they still hold
@@ -118,6 +125,8 @@ fn carry_out(arguments: &Arguments, clock: DateTime<Utc>, terminal: &Terminal) -
                 Command::Demo(command) => command.carry_out(settings.clone(), global.now, terminal).await,
                 Command::Ingest(command) => command.carry_out(&settings, now, terminal).await,
                 Command::Run(command) => command.carry_out(&settings, terminal).await,
+                Command::Explain(command) => command.carry_out(&settings, terminal).await,
+                Command::Org(command) => command.carry_out(&settings, terminal).await,
                 Command::Sql(command) => command.carry_out(&settings, terminal).await,
                 Command::Metrics(command) => command.carry_out(&settings, terminal).await,
                 Command::Status(command) => command.carry_out(&settings, terminal).await,

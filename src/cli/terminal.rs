@@ -73,12 +73,17 @@ fn closed_is_fine(error: &io::Error) -> Result<()> {
 
 /// Rows of text as aligned columns: the first `text_columns` to the left, numbers to the right.
 pub(super) fn align(rows: &[Vec<String>], text_columns: usize) -> String {
+    align_by(rows, |column| column < text_columns)
+}
+
+/// Rows of text as aligned columns: those of text to the left, numbers to the right.
+pub(super) fn align_by(rows: &[Vec<String>], is_text: impl Fn(usize) -> bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).enumerate().map(|(place, (cell, &width))| {
-            if place < text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            if is_text(place) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::view::ViewTable;
 use datafusion::common::TableReference;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -74,6 +75,17 @@ impl Engine {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.cluster.is_none()
+    }
+
+    /// Makes a query known under a name: where that is read, the query stands in its place. The tables that it reads must be
+    /// known. Gives the names and types of its columns, all nullable.
+    pub async fn register_view(&self, name: &str, sql: &str, parameters: &Parameters) -> Result<SchemaRef> {
+        let plan = query::plan(&self.context.state(), sql, parameters).await?;
+        let schema = query::result_schema(&plan);
+        let name = TableReference::bare(name);
+        self.context.deregister_table(name.clone()).map_err(failure)?;
+        self.context.register_table(name, Arc::new(ViewTable::new(plan, None))).map_err(failure)?;
+        Ok(schema)
     }
 
     /// Plans a query. `Error::Definition` if it cannot be planned, is no query, or a `$name` has no value.

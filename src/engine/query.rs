@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Decimal128Type, DecimalType, Field, Fields, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -125,6 +125,11 @@ fn literal(name: &str, value: &ScalarValue) -> Result<SqlExpr> {
         ScalarValue::Int64(Some(number)) if *number < 0 => format!("CAST('{number}' AS BIGINT)"),
         ScalarValue::Int64(Some(number)) => number.to_string(),
         ScalarValue::Int64(None) => "CAST(NULL AS BIGINT)".to_owned(),
+        ScalarValue::Decimal128(value, precision, scale) => {
+            let digits = |value| Decimal128Type::format_decimal(value, *precision, *scale);
+            let number = value.map_or_else(|| "NULL".to_owned(), |value| quoted(&digits(value)));
+            format!("CAST({number} AS DECIMAL({precision}, {scale}))")
+        }
         ScalarValue::Boolean(Some(truth)) => truth.to_string(),
         ScalarValue::Boolean(None) => "CAST(NULL AS BOOLEAN)".to_owned(),
         ScalarValue::Utf8(Some(text)) => quoted(text),

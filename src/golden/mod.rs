@@ -6,6 +6,7 @@ mod difference;
 use std::fs;
 use std::path::Path;
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -122,7 +123,11 @@ async fn outcome(engine: &Engine, catalog: &Catalog, query: &Query, case: &Case)
             let path = report.folder.join(format!("{}.csv", query.name));
             fs::read(&path).map_err(|e| Error::path("read", &path, e))
         }
-        Group::State => table(&settings, engine, catalog, query, case, &stored(query)).await,
+        Group::Evidence | Group::OrgCard => {
+            let asked = pipeline::answer(&settings, engine, catalog, query, &case.arguments, case.as_of);
+            csv(query, vec![asked.await?])
+        }
+        Group::State | Group::View => table(&settings, engine, catalog, query, case, &stored(query)).await,
         Group::Rollup => rollup(&settings, engine, catalog, query, case).await,
         Group::Check => {
             Err(Error::Definition(format!("`{}` is a check: it runs after every run, without cases", query.name)))
@@ -170,6 +175,10 @@ async fn table(
         )));
     }
     let (_, batches) = pipeline::ask(settings, engine, catalog, sql).await?;
+    csv(query, batches)
+}
+
+fn csv(query: &Query, batches: Vec<RecordBatch>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     report::write_csv(query, batches.into_iter().map(Ok), None, &mut bytes)?;
     Ok(bytes)

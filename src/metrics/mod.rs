@@ -1,6 +1,7 @@
 //! Computing queries one after the other: each is planned, run, checked against what it says of itself, and kept as a
 //! Parquet table that the next ones, and later runs, can read. It does not know what any of them counts.
 
+mod answer;
 mod chosen;
 mod kept;
 mod pieces;
@@ -8,6 +9,7 @@ mod rows;
 mod shape;
 mod source;
 
+pub use answer::{answer, select};
 pub use kept::Keep;
 pub use rows::named_values;
 pub use source::Source;
@@ -24,7 +26,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::catalog::{Kind, Query};
+use crate::catalog::{Group, Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
 use crate::frames::{Frame, Inputs, Jobs};
@@ -81,19 +83,23 @@ pub struct PieceReport {
 }
 
 /// Computes queries in the order given (see `Catalog::order`), or takes what is kept of them, and registers each result
-/// in the engine under its name.
+/// in the engine under its name. Views are registered, those that are asked with arguments are passed over.
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
 pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
     let mut results = Vec::with_capacity(order.len());
-    for query in order {
-        let place = || format!("{}/{}", query.group.folder(), query.name);
-        let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place()))?;
+    let place = |query: &Query| format!("{}/{}", query.group.folder(), query.name);
+    let is_kept = |query: &Query| query.group != Group::View && !query.group.is_asked();
+    for query in order.iter().filter(|query| is_kept(query)) {
+        let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place(query)))?;
         ground.sources.insert(query.name.clone(), source);
         results.push(computed);
     }
     for source in ground.sources.values() {
         engine.register(&source.table)?;
+    }
+    for view in order.iter().filter(|query| query.group == Group::View) {
+        answer::register(engine, view, &ground.parameters).await.map_err(|e| e.within(place(view)))?;
     }
     Ok(results)
 }

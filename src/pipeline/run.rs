@@ -132,12 +132,7 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
     let wanted: Vec<&str> = if only.is_empty() {
         catalog.metrics().map(|query| query.name.as_str()).collect()
     } else {
-        let metric = |name: &String| {
-            catalog.metrics().find(|query| query.name == *name).map(|query| query.name.as_str()).ok_or_else(|| {
-                let known: Vec<&str> = catalog.metrics().map(|query| query.name.as_str()).collect();
-                Error::Usage(format!("no metric is named `{name}`; there are {}", known.join(", ")))
-            })
-        };
+        let metric = |name: &String| catalog.metric(name).map(|query| query.name.as_str());
         let mut wanted = only.iter().map(metric).collect::<Result<Vec<_>>>()?;
         wanted.sort_unstable();
         wanted.dedup();

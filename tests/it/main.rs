@@ -5,6 +5,7 @@ mod binary;
 mod calendars;
 mod catalog;
 mod engine;
+mod explain;
 mod frames;
 mod golden;
 mod incremental;
