@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn only_what_needs_events_reads_them() {
         let reads = |toml: &str| read(toml).expect("a job").reads();
-        assert_eq!(reads("name = \"deep_window\""), ["integration_day"]);
+        assert_eq!(reads("name = \"deep_window\""), ["deep_definitions", "integration_day"]);
         assert_eq!(reads("name = \"retention\"\nentity = \"dag\""), ["activity_calendar"]);
         assert_eq!(reads("name = \"stickiness\"\nmin_events = 1"), ["activity_calendar"]);
         for events in ["min_events = 2", "filter = \"true\""] {

@@ -582,6 +582,8 @@ proptest! {
         chunk_bytes in 1_usize..40, threads in 1_usize..3,
     ) {
         let ingest = Ingest { settings: "[ingest]\nmax_rejected = 1\nmax_record_bytes = 80\n", threads, chunk_bytes };
+        // What begins like a packed file is unpacked, and may be refused.
+        prop_assume!(!bytes.starts_with(&[0x1f, 0x8b]) && !bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
         let jsonl = ingest.read("l.jsonl", &bytes).expect("JSON Lines cannot fail");
         prop_assert_eq!(&jsonl, &Ingest { threads: 1, chunk_bytes: 1 << 20, ..ingest }.read("l.jsonl", &bytes).expect("read"));
         let csv = [b"ts,app_id\n", &bytes[..]].concat();
