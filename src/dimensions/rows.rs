@@ -20,7 +20,7 @@ use super::texts;
 // No kind of file has more columns.
 const MOST_COLUMNS: usize = 8;
 // More than there are people: sums over all organisations of the world still fit.
-const MOST: i64 = 10_000_000_000;
+const MOST: i64 = 9_999_999_999;
 // So many columns of a file are named where those that it should have are not there.
 const SHOWN_COLUMNS: usize = 10;
 

@@ -18,7 +18,7 @@ org AS (
         held.valid_until AS until_day
     FROM org_segments AS held
     INNER JOIN org_registration AS registered ON held.org_id = registered.org_id
-    WHERE held.headcount BETWEEN 1 AND 9999999999
+    WHERE held.headcount > 0
 ),
 
 org_end AS (
