@@ -2,6 +2,7 @@
 //! of text. The SQL remains the definition, and runs where a kernel does not. This module knows Parquet files of rollups;
 //! it knows neither the store nor the engine, and not what its results are for.
 
+mod app_breadth;
 mod app_week;
 mod columns;
 mod integration_day;
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart};
 
 /// The names that `kernel` in `query.toml` may say.
-pub const KERNELS: &[&str] = &["app_week", "integration_day", "org_day", "seat_month"];
+pub const KERNELS: &[&str] = &["app_breadth", "app_week", "integration_day", "org_day", "seat_month"];
 
 /// A Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub type Inputs = BTreeMap<String, Vec<Input>>;
 /// What a kernel is told beside its tables.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame {
+    /// The first observed day.
+    pub first_day: Day,
     /// The last day that may be seen.
     pub as_of: Day,
     /// The days that rows are wanted of, by the date in their first column.
@@ -52,6 +55,7 @@ pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 /// Computes what a query's SQL says; `None` if that would take more memory than allowed. `schema` is that of the result.
 pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
     match name {
+        "app_breadth" => app_breadth::run(files_of(inputs, "org_app_day")?, frame, schema),
         "app_week" => app_week::run(inputs, frame, schema),
         "integration_day" => integration_day::run(inputs, frame, schema),
         "org_day" => org_day::run(inputs, frame, schema),

@@ -280,6 +280,7 @@ async fn by_kernel(
     };
     let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
     let frame = kernels::Frame {
+        first_day: frame.first_day,
         as_of: span.sees.1.min(frame.as_of),
         wanted: span.rows,
         week_start: frame.week_start,

@@ -52,7 +52,7 @@ fn lines(events: &[Event]) -> String {
 fn without_kernels(root: &Path) -> Catalog {
     let built_in = Catalog::read(None).expect("the catalog");
     for query in built_in.queries().filter(|query| query.kernel.is_some()) {
-        let place = Path::new("states").join(&query.name);
+        let place = Path::new(query.group.folder()).join(&query.name);
         let folder = root.join(&place);
         fs::create_dir_all(&folder).expect("a folder");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries").join(&place);
