@@ -3,11 +3,12 @@
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use futures::TryStreamExt;
 
 use super::rows::Checked;
 use super::shape;
 use crate::catalog::Query;
-use crate::engine::{Engine, Parameters};
+use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
 
 /// The rows of a query over the tables that [`super::compute`] registered; arguments are among the parameters.
@@ -20,9 +21,10 @@ pub async fn answer(engine: &Engine, query: &Query, parameters: &Parameters) -> 
 
 /// Rows in the columns and the order of a query that another SQL picks.
 pub async fn select(engine: &Engine, query: &Query, sql: &str, parameters: &Parameters) -> Result<RecordBatch> {
-    shape::compare(query, engine.plan(sql, parameters).await?.as_ref())?;
+    let stream = engine.stream(sql, parameters).await?;
+    shape::compare(query, stream.schema().as_ref())?;
+    let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(failure)?;
     let mut checked = Checked::new(query)?;
-    let batches = engine.collect(sql, parameters).await?;
     let batches = batches.iter().map(|batch| checked.check(batch)).collect::<Result<Vec<_>>>()?;
     concat_batches(&query.schema(), &batches).map_err(|e| Error::Internal(e.to_string()))
 }
