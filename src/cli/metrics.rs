@@ -1,4 +1,4 @@
-//! `orgpulse metrics`: the catalog for people, and its golden cases.
+//! `orgpulse metrics`: the catalog for people, its golden cases, and other definitions tried out.
 
 use clap::{Args, Subcommand};
 
@@ -9,8 +9,9 @@ use crate::golden;
 use crate::settings::Settings;
 
 use super::terminal::{Terminal, align};
+use super::trial::Try;
 
-/// The metrics: what they mean, and whether they still hold.
+/// The metrics: what they mean, whether they still hold, and what other thresholds would do.
 #[derive(Debug, Args)]
 pub(super) struct Metrics {
     #[command(subcommand)]
@@ -34,6 +35,7 @@ enum Question {
         #[arg(long)]
         accept: bool,
     },
+    Try(Try),
 }
 
 impl Metrics {
@@ -46,6 +48,7 @@ impl Metrics {
                 let engine = Engine::start(&settings.engine).await?;
                 check(&engine, &catalog, name.as_deref(), *accept, terminal).await
             }
+            Question::Try(command) => command.carry_out(settings, &catalog, terminal).await,
         }
     }
 }

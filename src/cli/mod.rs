@@ -13,6 +13,7 @@ mod sql;
 mod status;
 mod summary;
 mod terminal;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

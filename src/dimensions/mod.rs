@@ -76,13 +76,19 @@ pub fn write_tables(
         ("users", users(files.users.as_deref(), zone, notes)?, vec!["user_id"]),
     ];
     let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, vec![batch], &key));
-    let by_day = [
-        ("dag_definitions", definitions::dag(&settings.dag, range)?),
-        ("days", days(range)?),
-        ("deep_definitions", definitions::deep(&settings.deep, range)?),
-    ];
-    let by_day = by_day.into_iter().map(|(name, months)| write_table(folder, name, months, &["day"]));
-    Ok((tables.chain(by_day).collect::<Result<_>>()?, left_out.sentences()))
+    let days = write_table(folder, "days", days(range)?, &["day"]);
+    let mut tables = tables.chain([days]).collect::<Result<Vec<_>>>()?;
+    tables.extend(write_definitions(settings, range, folder)?);
+    Ok((tables, left_out.sentences()))
+}
+
+/// Writes what defines DAG and deep integration on each observed day, as two of the tables of [`write_tables`].
+pub fn write_definitions(settings: &Settings, range: ObservedRange, folder: &Path) -> Result<[TableFiles; 2]> {
+    let write = |name, months| write_table(folder, name, months, &["day"]);
+    Ok([
+        write("dag_definitions", definitions::dag(&settings.dag, range)?)?,
+        write("deep_definitions", definitions::deep(&settings.deep, range)?)?,
+    ])
 }
 
 fn days(range: ObservedRange) -> Result<Vec<RecordBatch>> {

@@ -26,6 +26,7 @@ pub struct Keep {
     root: PathBuf,
     lock: File,
     reuse: bool,
+    remember: bool,
 }
 
 /// One result or a month of it, and what it was made from.
@@ -61,7 +62,12 @@ impl Keep {
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock =
             lock.and_then(|file| file.lock_shared().map(|()| file)).map_err(|e| Error::path("lock", &path, e))?;
-        Ok(Self { root: root.to_owned(), lock, reuse })
+        Ok(Self { root: root.to_owned(), lock, reuse, remember: true })
+    }
+
+    /// From now on results are taken from here, and none is put here: what is kept stays as it is.
+    pub fn only_read(&mut self) {
+        self.remember = false;
     }
 
     /// The folder of one query's results.
@@ -86,6 +92,9 @@ impl Keep {
 
     /// Remembers the results of a query that were used now, and of older ones those of one generation.
     pub(super) fn remember(&self, query: &str, used: Vec<Kept>) -> Result<()> {
+        if !self.remember {
+            return Ok(());
+        }
         let folder = self.folder(query);
         let before = read_index(&folder);
         let mut left = BTreeMap::<Option<String>, usize>::new();

@@ -7,6 +7,7 @@ mod ingest;
 mod org;
 mod run;
 mod status;
+mod trial;
 
 pub use ask::ask;
 pub use explain::{Explained, Explanation, Open, Setting, answer, explain};
@@ -14,6 +15,7 @@ pub use ingest::{IngestReport, Total, ingest};
 pub use org::{OrgCard, org};
 pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
+pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 
 use crate::dimensions;
 use crate::error::Result;

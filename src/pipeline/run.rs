@@ -183,7 +183,7 @@ pub(super) struct Ground {
     pub(super) metrics: metrics::Ground,
     pub(super) notes: Vec<String>,
     // The dimension tables lie here.
-    _work: TempDir,
+    pub(super) work: TempDir,
 }
 
 /// Pins the store, reads the dimensions, and binds the parameters.
@@ -210,7 +210,7 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
         jobs: Arc::default(),
         keep: Keep::open(&store.kept_folder()?, !order.recompute)?,
     };
-    Ok(Ground { snapshot, range, metrics, notes, _work: work })
+    Ok(Ground { snapshot, range, metrics, notes, work })
 }
 
 // A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.

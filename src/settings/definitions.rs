@@ -1,14 +1,13 @@
-//! What makes an organisation DAG or deeply integrated, and from which day on: `[dag]` and `[deep]`, one table or a list
-//! of changes. It knows days and values; it does not know how anything is counted.
+//! What makes an organisation DAG or deeply integrated, key by key, as `[dag]` and `[deep]` say it.
+//! It does not know how anything is counted.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapDeserializer;
+use serde::de::{self, Deserializer, MapAccess};
 use serde::{Deserialize, Serialize};
 
-use super::parse_units;
-use crate::period::{Day, format_day};
+use super::history::{Definition, History, VALID_FROM};
+use super::{Settings, parse_units};
+use crate::error::{Error, Result as Outcome};
 
 /// The thresholds of a daily active organisation, as `[dag]` says them for some days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,68 +41,6 @@ pub struct DeepSettings {
     pub decide_days: u32,
 }
 
-/// A definition and its changes. Some definition holds on every day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct History<T> {
-    // Never empty, in the order of days; the first holds from the beginning.
-    entries: Vec<Entry<T>>,
-}
-
-/// A definition, and the day from which on it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry<T> {
-    /// `None` = from the beginning.
-    pub valid_from: Option<Day>,
-    /// Its values.
-    #[serde(flatten)]
-    pub definition: T,
-}
-
-/// A run of days on which one entry holds, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch<'a, T> {
-    /// The first of the days.
-    pub first_day: Day,
-    /// The last of the days.
-    pub last_day: Day,
-    /// The entry; it may hold on earlier and later days too.
-    pub entry: &'a Entry<T>,
-}
-
-impl<T> History<T> {
-    /// The entry that holds on a day.
-    #[must_use]
-    pub fn on(&self, day: Day) -> &Entry<T> {
-        let begun = self.entries.partition_point(|entry| entry.valid_from.is_none_or(|from| from <= day));
-        &self.entries[begun.saturating_sub(1)]
-    }
-
-    /// The entries that hold on some day from `first` to `last`, and on which of them.
-    #[must_use]
-    pub fn between(&self, first: Day, last: Day) -> Vec<Stretch<'_, T>> {
-        let ends = self.entries.iter().skip(1).map(|next| next.valid_from.map_or(Day::MIN, |from| from - 1));
-        let stretch =
-            |(entry, end): (_, Day)| Stretch { first_day: entry_start(entry, first), last_day: end.min(last), entry };
-        self.entries.iter().zip(ends.chain([Day::MAX])).map(stretch).filter(|s| s.first_day <= s.last_day).collect()
-    }
-
-    /// Changes the definition of all days.
-    pub fn change(&mut self, mut change: impl FnMut(&mut T)) {
-        self.entries.iter_mut().for_each(|entry| change(&mut entry.definition));
-    }
-}
-
-fn entry_start<T>(entry: &Entry<T>, first: Day) -> Day {
-    entry.valid_from.map_or(first, |from| from.max(first))
-}
-
-impl<T: Default> Default for History<T> {
-    fn default() -> Self {
-        Self { entries: vec![Entry { valid_from: None, definition: T::default() }] }
-    }
-}
-
 impl Default for DagSettings {
     fn default() -> Self {
         Self { org_min_usage_ms: 600_000, app_min_usage_ms: 60_000, min_apps: 3, min_users: 1 }
@@ -123,17 +60,6 @@ impl Default for DeepSettings {
         }
     }
 }
-
-/// A definition that is read key by key, so that an entry need only name what it changes.
-pub trait Definition: Default + Clone {
-    /// The keys of an entry, beside `valid_from`.
-    const KEYS: &'static [&'static str];
-
-    /// Takes the value of one of the keys.
-    fn read<'de, M: MapAccess<'de>>(&mut self, key: &str, values: &mut M) -> Result<(), M::Error>;
-}
-
-const VALID_FROM: &str = "valid_from";
 
 impl Definition for DagSettings {
     const KEYS: &'static [&'static str] = &[VALID_FROM, "org_min_usage", "app_min_usage", "min_apps", "min_users"];
@@ -177,110 +103,56 @@ impl Definition for DeepSettings {
     }
 }
 
-impl<'de, T: Definition> Deserialize<'de> for History<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HistoryVisitor(PhantomData))
-    }
-}
-
-struct HistoryVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Definition> Visitor<'de> for HistoryVisitor<T> {
-    type Value = History<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a table, or a list of tables that each say the day from which on they hold")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, values: M) -> Result<Self::Value, M::Error> {
-        let entry = After(None).visit_map(values)?;
-        Ok(whole(vec![entry]))
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
-        let mut entries: Vec<Entry<T>> = Vec::new();
-        while let Some(entry) = list.next_element_seed(After(entries.last()))? {
-            entries.push(entry);
-        }
-        Ok(whole(entries))
-    }
-}
-
-// Before the first day that is named, the dictionary's defaults hold.
-fn whole<T: Default>(mut entries: Vec<Entry<T>>) -> History<T> {
-    if entries.first().is_none_or(|first| first.valid_from.is_some()) {
-        entries.insert(0, Entry { valid_from: None, definition: T::default() });
-    }
-    History { entries }
-}
-
-/// Reads the entry that follows another one: what it does not name stays as it was.
-struct After<'a, T>(Option<&'a Entry<T>>);
-
-impl<'de, T: Definition> DeserializeSeed<'de> for After<'_, T> {
-    type Value = Entry<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, T: Definition> Visitor<'de> for After<'_, T> {
-    type Value = Entry<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a table")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut values: M) -> Result<Self::Value, M::Error> {
-        let mut valid_from = None;
-        let mut definition = self.0.map_or_else(T::default, |before| before.definition.clone());
-        while let Some(key) = values.next_key_seed(OneOf(T::KEYS))? {
-            if key == VALID_FROM {
-                let earlier = self.0.and_then(|before| before.valid_from);
-                valid_from = Some(values.next_value_seed(DayAfter(earlier))?);
-            } else {
-                definition.read(key, &mut values)?;
+impl Settings {
+    /// Sets one key of `[dag]` or `[deep]` on all days, whatever entries there are: `dag.min_apps=4`, the value as in the
+    /// settings file; text may stand without quotes. `Error::Usage` for another key or a value that it cannot have.
+    pub fn set_on_all_days(&mut self, assignment: &str) -> Outcome<()> {
+        let refuse = |why: &str| Error::Usage(format!("cannot set `{assignment}`: {why}"));
+        let keys = || {
+            let named = |table, keys: &[&str]| keys.iter().map(move |key| format!("{table}.{key}")).collect::<Vec<_>>();
+            [named("dag", values_of::<DagSettings>()), named("deep", values_of::<DeepSettings>())].concat().join(", ")
+        };
+        let (path, value) = assignment.split_once('=').ok_or_else(|| {
+            refuse(&format!("write a key, an equals sign and a value, as in dag.min_apps=4; keys are {}", keys()))
+        })?;
+        let (path, value) = (path.trim(), value.trim());
+        let value = value.parse().unwrap_or_else(|_| toml::Value::String(value.to_owned()));
+        let known = match path.split_once('.') {
+            Some(("dag", key)) => set(&mut self.dag, key, &value),
+            Some(("deep", key)) => set(&mut self.deep, key, &value),
+            Some(("who", _)) => {
+                return Err(refuse(
+                    "[who] decides what the store's rollups count, and they would have to be derived again; change the \
+                     settings file beside a copy of the store",
+                ));
             }
-        }
-        if self.0.is_some() && valid_from.is_none() {
-            return Err(de::Error::custom(
-                "an entry after the first needs `valid_from`, the day from which on it holds, as in \"2026-03-01\"",
-            ));
-        }
-        Ok(Entry { valid_from, definition })
+            _ => None,
+        };
+        let set = known.ok_or_else(|| refuse(&format!("no definition has the key `{path}`; keys are {}", keys())))?;
+        set.map_err(|e| {
+            let wrong = e.to_string();
+            refuse(&format!(
+                "{}; write the value as in the settings file, as in dag.min_apps=4, dag.org_min_usage=10m, \
+                 deep.excluded_categories=[\"hr\"]",
+                wrong.trim_end()
+            ))
+        })
     }
 }
 
-/// Reads a key that must be known, so that an error points at it.
-struct OneOf(&'static [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for OneOf {
-    type Value = &'static str;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        let key = String::deserialize(deserializer)?;
-        self.0.iter().find(|known| **known == key).copied().ok_or_else(|| de::Error::unknown_field(&key, self.0))
-    }
+// The keys of an entry without the day from which on it holds.
+fn values_of<T: Definition>() -> &'static [&'static str] {
+    T::KEYS.split_first().map_or(&[], |(_, keys)| keys)
 }
 
-/// Reads a day that must come after another one.
-struct DayAfter(Option<Day>);
-
-impl<'de> DeserializeSeed<'de> for DayAfter {
-    type Value = Day;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Day, D::Error> {
-        let day = super::day(deserializer)?;
-        match self.0 {
-            Some(earlier) if day <= earlier => Err(de::Error::custom(format!(
-                "`{}` does not come after `{}`, the `{VALID_FROM}` of the entry before; order entries by their day",
-                format_day(day),
-                format_day(earlier)
-            ))),
-            _ => Ok(day),
-        }
-    }
+// `None` if there is no such key.
+fn set<T: Definition>(history: &mut History<T>, key: &str, value: &toml::Value) -> Option<Result<(), toml::de::Error>> {
+    let key = *values_of::<T>().iter().find(|known| **known == key)?;
+    Some(history.definitions_mut().try_for_each(|definition| {
+        let mut values = MapDeserializer::new([(key, value.clone())].into_iter());
+        values.next_key::<String>()?;
+        definition.read(key, &mut values)
+    }))
 }
 
 struct Milliseconds(i64);
@@ -302,77 +174,43 @@ impl<'de> Deserialize<'de> for Milliseconds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::period::parse_day;
-    use crate::settings::Settings;
 
     fn parse(text: &str) -> Settings {
         Settings::parse(text).expect("settings")
     }
 
-    fn day(text: &str) -> Day {
-        parse_day(text).expect("a day")
+    #[test]
+    fn a_key_is_set_on_all_days() {
+        let mut settings = parse("[[dag]]\n[[dag]]\nvalid_from = \"2026-03-10\"\nmin_users = 2\n");
+        for assignment in ["dag.min_apps=4", "dag.org_min_usage = 15m", "deep.excluded_categories=[\"hr\"]"] {
+            settings.set_on_all_days(assignment).expect(assignment);
+        }
+        let expected = parse(
+            "[[dag]]\nmin_apps = 4\norg_min_usage = \"15m\"\n[[dag]]\nvalid_from = \"2026-03-10\"\nmin_users = 2\n\
+             [deep]\nexcluded_categories = [\"hr\"]\n",
+        );
+        assert_eq!((settings.dag, settings.deep), (expected.dag, expected.deep));
     }
 
-    #[test]
-    fn a_table_holds_on_all_days() {
-        let history = parse("[dag]\nmin_apps = 4\n").dag;
-        for text in ["0001-01-01", "2026-03-01", "9999-12-31"] {
-            let entry = history.on(day(text));
-            assert_eq!((entry.valid_from, entry.definition.min_apps), (None, 4));
+    fn check_not_set(assignment: &str, expected: &[&str]) {
+        let error = Settings::default().set_on_all_days(assignment).expect_err("must be refused");
+        assert!(matches!(error, Error::Usage(_)), "{error:?}");
+        for part in expected.iter().chain(&[assignment]) {
+            assert!(error.to_string().contains(part), "{part:?} is not in: {error}");
         }
     }
 
     #[test]
-    fn a_change_holds_from_its_day_and_names_only_what_changes() {
-        let text = "[[dag]]\nmin_users = 2\n[[dag]]\nvalid_from = \"2026-03-10\"\nmin_apps = 4\n\
-                    [[dag]]\nvalid_from = \"2026-04-01\"\norg_min_usage = \"5m\"\n";
-        let history = parse(text).dag;
-        let on = |text: &str| {
-            let DagSettings { org_min_usage_ms, min_apps, min_users, .. } = history.on(day(text)).definition;
-            (org_min_usage_ms, min_apps, min_users)
-        };
-        assert_eq!(on("2026-03-09"), (600_000, 3, 2));
-        assert_eq!(on("2026-03-10"), (600_000, 4, 2));
-        assert_eq!(on("2026-03-31"), (600_000, 4, 2));
-        assert_eq!(on("2026-04-01"), (300_000, 4, 2));
-        let days = |first: &str, last: &str| {
-            let stretches = history.between(day(first), day(last));
-            stretches
-                .iter()
-                .map(|s| format!("{} {}", format_day(s.first_day), format_day(s.last_day)))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(days("2026-03-01", "2026-03-31"), ["2026-03-01 2026-03-09", "2026-03-10 2026-03-31"]);
-        assert_eq!(days("2026-03-10", "2026-03-10"), ["2026-03-10 2026-03-10"]);
-        assert_eq!(days("2026-05-01", "2026-05-02"), ["2026-05-01 2026-05-02"]);
-    }
-
-    #[test]
-    fn before_the_first_day_named_the_defaults_hold() {
-        for brackets in [("[", "]"), ("[[", "]]")] {
-            let text = format!("{}deep{}\nvalid_from = \"2026-03-10\"\nsystems = 2\n", brackets.0, brackets.1);
-            let history = parse(&text).deep;
-            assert_eq!(history.on(day("2026-03-09")), &Entry { valid_from: None, definition: DeepSettings::default() });
-            assert_eq!(history.on(day("2026-03-10")).definition.systems, 2);
-        }
-    }
-
-    fn check_refused(text: &str, expected: &[&str]) {
-        let message = Settings::parse(text).expect_err("must be refused").to_string();
-        for part in expected {
-            assert!(message.contains(part), "{part:?} is not in: {message}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_entry_is_named_with_its_line() {
-        let second = |rest: &str| format!("[[dag]]\nmin_apps = 2\n\n[[dag]]\n{rest}\n");
-        check_refused(&second("min_apps = 4"), &["line 4", "needs `valid_from`"]);
-        check_refused(&second("valid_from = \"2026-02-30\""), &["line 5", "2026-02-30", "not a day"]);
-        check_refused(&second("min_app = 4"), &["line 5", "min_app", "min_apps", "valid_from"]);
-        check_refused(&second("valid_from = \"2026-03-01\"\nmin_users = -1"), &["line 6", "min_users"]);
-        let twice = "valid_from = \"2026-03-01\"\n[[dag]]\nvalid_from = \"2026-03-01\"";
-        check_refused(&second(twice), &["line 7", "does not come after `2026-03-01`"]);
-        check_refused("dag = 3\n", &["line 1", "a table, or a list of tables"]);
+    fn what_cannot_be_set_is_refused_with_what_can() {
+        check_not_set("dag.min_apps", &["an equals sign", "dag.min_apps=4", "deep.decide_days"]);
+        check_not_set("dag.min_app=4", &["`dag.min_app`", "dag.min_apps", "deep.decide_days"]);
+        check_not_set("dag.valid_from=2026-03-01", &["no definition has the key"]);
+        check_not_set("min_apps=4", &["`min_apps`", "dag.min_apps"]);
+        check_not_set("dag.min_apps=many", &["invalid type", "many"]);
+        check_not_set("dag.min_apps=-1", &["-1"]);
+        check_not_set("dag.org_min_usage=600", &["expected a string"]);
+        check_not_set("dag.org_min_usage=1.5h", &["not a duration"]);
+        check_not_set("deep.excluded_categories=hr", &["expected a sequence"]);
+        check_not_set("who.exclude_apps=[]", &["rollups", "copy of the store"]);
     }
 }

@@ -2,6 +2,7 @@
 //! It reads no environment and opens nothing but the settings file; parts that do work take what they need from it.
 
 mod definitions;
+mod history;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart, parse_day};
 
-pub use definitions::{DagSettings, DeepSettings, Entry, History, Stretch};
+pub use definitions::{DagSettings, DeepSettings};
+pub use history::{Entry, History, Stretch};
 
 /// Everything that `orgpulse.toml` can say. Paths are as written; [`Settings::read`] makes them absolute to the file.
 #[derive(Debug, Clone, Default, Deserialize)]

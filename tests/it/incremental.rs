@@ -108,14 +108,15 @@ impl World {
                     self.ingest(&inputs).expect("ingested");
                 }
             }
-            Step::MinApps(apps) => self.settings.dag.change(|dag| dag.min_apps = *apps),
+            Step::MinApps(apps) => self.settings.dag.definitions_mut().for_each(|dag| dag.min_apps = *apps),
             Step::MinAppsFrom(day, apps) => {
                 let text = format!("[[dag]]\n[[dag]]\nvalid_from = \"{}\"\nmin_apps = {apps}\n", date(*day));
                 self.settings.dag = Settings::parse(&text).expect("settings").dag;
             }
             Step::DeepFrom(day, days) => {
                 let text = format!(
-                    "[[deep]]\n[[deep]]\nvalid_from = \"{}\"\nproduction_days = {days}\nexcluded_categories = [\"workflow\"]\n",
+                    "[[deep]]\n[[deep]]\nvalid_from = \"{}\"\nproduction_days = {days}\n\
+                     excluded_categories = [\"workflow\"]\n",
                     date(*day)
                 );
                 self.settings.deep = Settings::parse(&text).expect("settings").deep;
@@ -125,7 +126,8 @@ impl World {
             }
             Step::ExcludeCategory(is_excluded) => {
                 let category = if *is_excluded { "business" } else { "communication" };
-                self.settings.deep.change(|deep| deep.excluded_categories = vec![category.into()]);
+                let definitions = self.settings.deep.definitions_mut();
+                definitions.for_each(|deep| deep.excluded_categories = vec![category.into()]);
             }
             Step::RenameOrg(day) => {
                 let path = self.root.path().join("orgs.csv");
@@ -208,7 +210,7 @@ fn only_what_depends_on_a_change_is_computed() {
     assert_eq!(stale.last(), Some(&true));
 
     // A threshold of DAG is not one of deep integration.
-    world.settings.dag.change(|dag| dag.min_users = 2);
+    world.settings.dag.definitions_mut().for_each(|dag| dag.min_users = 2);
     let (report, _) = world.run("reports", false);
     let computed = computed(&report);
     assert!(computed.contains(&"dag_retention".to_owned()), "{computed:?}");

@@ -13,3 +13,4 @@ mod log;
 mod rollups;
 mod sample;
 mod sealing;
+mod trial;
