@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Catalog, Column, Kind, Query};
+use super::{Argument, Catalog, Column, Kind, Query};
 use crate::frames::Job;
 
 /// The page: an index, then a section for each metric. The same catalog gives the same bytes.
@@ -46,6 +46,18 @@ fn body(page: &mut String, metric: &Query) {
     line(page, &format!("- Owner: {}", metric.owner));
     line(page, &format!("- Key: {}", code_list(&metric.key)));
     line(page, &format!("- Reads: {}", if metric.reads.is_empty() { "–".into() } else { code_list(&metric.reads) }));
+    if !metric.arguments.is_empty() {
+        let argument = |argument: &Argument| {
+            let optional = if argument.optional { " (optional)" } else { "" };
+            format!("`{}`{optional}", argument.name)
+        };
+        let arguments: Vec<String> = metric.arguments.iter().map(argument).collect();
+        line(page, &format!("- Asked with: {}", arguments.join(", ")));
+    }
+    if !metric.behind.is_empty() {
+        let of: Vec<String> = metric.behind.iter().map(|behind| behind.of.clone()).collect();
+        line(page, &format!("- The rows behind: {}", code_list(&of)));
+    }
     if let Some(from) = &metric.from {
         line(page, &format!("- `--from` leaves out rows by: `{from}`"));
     }

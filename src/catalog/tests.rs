@@ -182,6 +182,56 @@ fn a_folder_must_hold_what_its_kind_needs() {
     check_refused(&[("metrics/dau/query.toml", &wrong)], &["line 22", "entity=`app`", "dag, org, user"]);
 }
 
+/// A metric `dau` and evidence behind it, with one text of the evidence changed.
+fn read_evidence(from: &str, to: &str) -> Result<Catalog> {
+    let metric = toml("\"days\"");
+    let more = "\n[[argument]]\nname = \"org_id\"\ntype = \"text\"\ndescription = \"It.\"\n\
+        \n[[behind]]\nof = \"dau\"\non = [\"day\"]\nrows = \"users\"\n";
+    let right = metric.clone() + more;
+    assert!(right.contains(from), "{from:?} is not in the definition");
+    let evidence = right.replacen(from, to, 1);
+    read(&[
+        ("metrics/dau/query.toml", &metric),
+        ("metrics/dau/query.sql", SQL),
+        ("evidence/dau_orgs/query.toml", &evidence),
+        ("evidence/dau_orgs/query.sql", "SELECT day FROM days WHERE day = $day OR $org_id IS NULL"),
+    ])
+}
+
+#[test]
+fn evidence_says_what_it_is_behind_of_and_how_it_adds_up() {
+    let catalog = read_evidence("rows", "rows").expect("a catalog");
+    let (query, behind) = catalog.behind("dau").next().expect("evidence");
+    assert_eq!((query.name.as_str(), behind.ties.len(), query.arguments[0].optional), ("dau_orgs", 1, false));
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        let error = read_evidence(from, to).expect_err("must be refused");
+        assert_eq!(error.exit_code(), 4, "{error}");
+        assert!(expected.iter().all(|part| error.to_string().contains(part)), "{expected:?} are not in: {error}");
+    };
+    check("of = \"dau\"", "of = \"days\"", &["dau_orgs/query.toml", "`days`", "no metric and no evidence"]);
+    check("of = \"dau\"", "of = \"dau_orgs\"", &["in a circle over `dau_orgs`"]);
+    check("on = [\"day\"]", "on = [\"week\"]", &["line 2", "on=`week`"]);
+    check("rows = \"users\"", "", &["behind `dau`", "rows, counts, sums, distinct, same or named"]);
+    check("rows = \"users\"", "rows = \"user\"", &["ties to `user`", "`dau`"]);
+    check("rows = \"users\"", "counts = { users = \"users\" }", &["`users`", "of type boolean"]);
+    check("rows = \"users\"", "sums = { day = \"users\" }", &["`day`", "of type integer"]);
+    check("rows = \"users\"", "rows = \"users\"\nnumbers = [\"mau\"]", &["`mau` is no column of `dau`"]);
+    check("\"org_id\"", "\"user_id\"", &["argument `user_id`", "query.sql does not name it"]);
+    check("kind = \"sql\"", "kind = \"sql\"\neach = \"month\"", &["`each` is for what is kept"]);
+    check("kind = \"sql\"", "kind = \"sql\"\nnumber = \"users\"", &["`number` is for metrics"]);
+    check("kind = \"sql\"", "kind = \"sql\"\nposition = 1", &["`position` is for sections of the card"]);
+}
+
+#[test]
+fn only_what_is_asked_reads_views_and_nobody_reads_what_is_asked() {
+    check_chain_refused(&[("views/v", &["days"]), ("metrics/a", &["v"])], &["metrics/a", "reads=`v`"]);
+    read_chain(&[("views/w", &["days"]), ("views/v", &["w"])]).expect("a view reads a view");
+    check_toml_refused("owner", "number = \"day\"\nowner", &["number=`day`", "beside the key"]);
+    let section = toml("\"days\"");
+    check_refused(&[("org_card/s/query.toml", &section), ("org_card/s/query.sql", SQL)], &["needs `position`"]);
+    check_refused(&[("evidence/s/query.toml", &section), ("evidence/s/query.sql", SQL)], &["needs [[behind]]"]);
+}
+
 #[test]
 fn a_wrong_case_is_refused() {
     let check = |name: &str, text: &str, expected: &[&str]| {

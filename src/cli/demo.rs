@@ -144,6 +144,8 @@ calendar = \"calendar.csv\"
   orgpulse --settings {settings} metrics list
   orgpulse --settings {settings} sql -c 'SELECT reason, count(*) AS records FROM rejects GROUP BY reason'
   orgpulse --settings {settings} sql -c 'SELECT * FROM dag_near_misses WHERE day = $as_of LIMIT 10'
+  orgpulse --settings {settings} explain daily_activity --org o00001
+  orgpulse --settings {settings} org o00001
   orgpulse init      begins a settings file for your own logs
 (with cargo: `cargo run --release --` in place of `orgpulse`)"
         )

@@ -24,7 +24,7 @@ enum Question {
     List,
     /// One query: what it means, its columns, its SQL
     Show {
-        /// The name of a metric, state or rollup
+        /// The name of a metric, or of another folder of queries
         name: String,
     },
     /// Run the golden cases: the whole chain on small logs, compared byte by byte

@@ -22,8 +22,8 @@ pub async fn answer(engine: &Engine, query: &Query, parameters: &Parameters) -> 
 pub async fn select(engine: &Engine, query: &Query, sql: &str, parameters: &Parameters) -> Result<RecordBatch> {
     let prepared = engine.prepare(sql, parameters).await?;
     shape::compare(query, prepared.schema())?;
-    let mut checked = Checked::new(query)?;
     let batches = prepared.collect().await?;
+    let mut checked = Checked::new(query)?;
     let batches = batches.iter().map(|batch| checked.check(batch)).collect::<Result<Vec<_>>>()?;
     concat_batches(&query.schema(), &batches).map_err(|e| Error::Internal(e.to_string()))
 }

@@ -23,13 +23,15 @@ use crate::binary::{Desk, files};
 
 const FIRST_DAY: i32 = 20_480;
 
-/// A store, its settings, and the reports over it.
+/// Reports by name, each row by column.
+type Reports = BTreeMap<String, Vec<BTreeMap<String, String>>>;
+
+/// A store and its settings.
 struct World {
     root: TempDir,
     runtime: Runtime,
     settings: Settings,
     catalog: Catalog,
-    reports: BTreeMap<String, Vec<BTreeMap<String, String>>>,
 }
 
 impl World {
@@ -39,17 +41,24 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let catalog = Catalog::read(None).expect("a catalog");
         let now = DateTime::from_timestamp(4_102_444_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let report = runtime.block_on(async {
+        let ingested = runtime.block_on(async {
             let engine = Engine::start(&settings.engine).await?;
-            pipeline::ingest(&settings, &engine, logs, now, &|_, _| ()).await?;
-            pipeline::run(&settings, &engine, &catalog, &RunOrder::default()).await
+            pipeline::ingest(&settings, &engine, logs, now, &|_, _| ()).await
+        });
+        ingested.expect("a store");
+        Self { root, runtime, settings, catalog }
+    }
+
+    fn run(&self) -> Reports {
+        let report = self.runtime.block_on(async {
+            let engine = Engine::start(&self.settings.engine).await?;
+            pipeline::run(&self.settings, &engine, &self.catalog, &RunOrder::default()).await
         });
         let reports = files(&report.expect("a report").folder).into_iter().filter_map(|(name, text)| {
             let rows = csv::Reader::from_reader(text.as_bytes()).into_deserialize().collect::<csv::Result<_>>();
             Some((name.strip_suffix(".csv")?.to_owned(), rows.expect("rows")))
         });
-        let reports = reports.collect();
-        Self { root, runtime, settings, catalog, reports }
+        reports.collect()
     }
 
     fn explain(&self, question: &Question) -> Result<Explanation<'_>> {
@@ -61,9 +70,9 @@ impl World {
 }
 
 /// A made-up platform with all its files.
-fn made_up(seed: u64) -> World {
+fn made_up(seed: u64, orgs: u32) -> World {
     let root = tempfile::tempdir().expect("a folder");
-    let plan = Plan { seed, orgs: 12, first_day: FIRST_DAY, days: 70, ..Plan::sample() };
+    let plan = Plan { seed, orgs, first_day: FIRST_DAY, days: 70, ..Plan::sample() };
     let made = generate::generate(&plan, root.path(), &|_, _| ()).expect("logs");
     let mut settings = Settings::default();
     for (name, place) in [
@@ -98,54 +107,72 @@ fn numbers<'a>(catalog: &Catalog, metric: &'a Query) -> Vec<&'a str> {
 #[test]
 fn every_number_adds_up_to_what_is_behind_it() {
     let picks = (any::<u64>(), prop::collection::vec(any::<prop::sample::Index>(), 200));
-    let config = Config { cases: 2, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 1, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&picks, |(seed, picks)| {
-            let world = made_up(seed);
+            let world = made_up(seed, 12);
+            let reports = world.run();
             let mut picks = picks.iter().cycle();
             let mut pick = |count: usize| picks.next().map_or(0, |pick| pick.index(count));
             let ids = |report: &str, column: &str| -> Vec<String> {
-                world.reports[report].iter().map(|row| row[column].clone()).collect()
+                reports[report].iter().map(|row| row[column].clone()).collect()
             };
             let orgs = ids("deep_integration_orgs", "org_id");
             let users = fs::read_to_string(world.root.path().join("users.csv")).expect("users");
             let users: Vec<&str> = users.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
             for metric in world.catalog.metrics() {
-                let rows = &world.reports[&metric.name];
+                let rows = &reports[&metric.name];
                 for number in numbers(&world.catalog, metric) {
-                    for _ in 0..rows.len().min(3) {
-                        let row = &rows[pick(rows.len())];
-                        let key = metric.key.iter().map(|name| (name.clone(), row[name].clone()));
-                        let mut question = Question {
-                            metric: metric.name.clone(),
-                            number: Some(number.to_owned()),
-                            pins: key.collect(),
-                            ..Question::default()
-                        };
-                        let steps = orgpulse::evidence::chain(&world.catalog, metric, number);
-                        let takes = |name: &str| {
-                            steps.iter().any(|step| step.query.arguments.iter().any(|argument| argument.name == name))
-                        };
-                        for (name, id) in
-                            [("org_id", orgs[pick(orgs.len())].as_str()), ("user_id", users[pick(users.len())])]
-                        {
-                            if takes(name) && !metric.key.iter().any(|key| key == name) {
-                                question.pins.push((name.to_owned(), id.to_owned()));
-                            }
-                        }
-                        let explanation = world.explain(&question).unwrap_or_else(|e| panic!("{question:?}: {e}"));
-                        let value = explanation.value.clone().expect("the row is there");
-                        let column = explanation.number.kind;
-                        prop_assert_eq!(Cell::parse(column, &row[number]), Some(value), "{:?}", question);
-                        prop_assert!(explanation.open.is_empty(), "everything was pinned: {:?}", question);
-                        prop_assert_eq!(explanation.steps.len(), steps.len());
-                        prop_assert!(explanation.steps.iter().all(|step| !step.ties.is_empty()), "{:?}", question);
+                    if rows.is_empty() {
+                        continue;
                     }
+                    let row = &rows[pick(rows.len())];
+                    let mut question = Question {
+                        metric: metric.name.clone(),
+                        number: Some(number.to_owned()),
+                        pins: metric.key.iter().map(|name| (name.clone(), row[name].clone())).collect(),
+                        ..Question::default()
+                    };
+                    let steps = orgpulse::evidence::chain(&world.catalog, metric, number);
+                    let takes = |name: &str| {
+                        steps.iter().any(|step| step.query.arguments.iter().any(|argument| argument.name == name))
+                    };
+                    // Anyone: also who is not behind the number.
+                    for (name, id) in
+                        [("org_id", orgs[pick(orgs.len())].as_str()), ("user_id", users[pick(users.len())])]
+                    {
+                        if takes(name) && !metric.key.iter().any(|key| key == name) {
+                            question.pins.push((name.to_owned(), id.to_owned()));
+                        }
+                    }
+                    let explanation = deepest(&world, question.clone());
+                    let value = explanation.value.clone().expect("the row is there");
+                    prop_assert_eq!(Cell::parse(explanation.number.kind, &row[number]), Some(value), "{:?}", question);
+                    prop_assert!(explanation.steps.iter().all(|step| !step.ties.is_empty()), "{:?}", question);
                 }
             }
             Ok(())
         })
         .expect("chains hold");
+}
+
+/// Explains a row and goes on with what the steps show, as far as they lead.
+fn deepest(world: &World, mut question: Question) -> Explanation<'_> {
+    loop {
+        let explanation = world.explain(&question).unwrap_or_else(|e| panic!("{question:?}: {e}"));
+        let known = question.pins.len();
+        for need in explanation.open.iter().flat_map(|open| &open.needs) {
+            let has = |rows: &&orgpulse::evidence::Rows| rows.query.columns.iter().any(|column| column.name == **need);
+            let shown = explanation.steps.iter().map(|step| &step.rows).find(has);
+            let value = shown.and_then(|rows| rows.cells(need).expect("a column").into_iter().next());
+            if let Some(value) = value.filter(|_| !question.pins.iter().any(|(name, _)| name == need)) {
+                question.pins.push(((*need).to_owned(), value.to_string()));
+            }
+        }
+        if question.pins.len() == known {
+            return explanation;
+        }
+    }
 }
 
 /// An event: day, organisation, user, app, and its length.
@@ -158,7 +185,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 #[test]
 fn the_events_behind_a_dag_organisation_make_it_one() {
-    let config = Config { cases: 3, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 2, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&events(), |events| {
             let root = tempfile::tempdir().expect("a folder");
@@ -201,6 +228,7 @@ fn the_events_behind_a_dag_organisation_make_it_one() {
         .expect("events make the number");
 }
 
+/// Three organisations: one nearly idle, one DAG, one only in the file.
 fn world_at(desk: &Desk) {
     let log = "ts,user_id,org_id,app_id,duration_ms\n\
         2026-03-02T08:00:00Z,u1,acme,crm,300000\n\
@@ -212,7 +240,6 @@ fn world_at(desk: &Desk) {
     desk.write("orgs.csv", "org_id,name,headcount,industry\nacme,Acme,10,Retail\nsilent,Silent,5,Retail\n");
     desk.write("orgpulse.toml", "[dimensions]\norgs = \"orgs.csv\"\n");
     desk.ok(&["ingest", "log.csv"]);
-    desk.ok(&["run"]);
 }
 
 #[test]
@@ -289,7 +316,8 @@ fn evidence_that_does_not_add_up_is_no_answer() {
 
 #[test]
 fn the_card_says_what_the_reports_say() {
-    let world = made_up(7);
+    let world = made_up(7, 5);
+    let reports = world.run();
     let card = |org: &str| {
         let card = world.runtime.block_on(async {
             let engine = Engine::start(&world.settings.engine).await?;
@@ -303,7 +331,7 @@ fn the_card_says_what_the_reports_say() {
     });
     let orgs = orgs.expect("organisations").1;
     let orgs = orgs.iter().flat_map(|batch| Cell::values(batch.column(0), ColumnType::Text).expect("ids"));
-    let last = world.reports["daily_activity"].last().expect("a day")["day"].clone();
+    let last = reports["daily_activity"].last().expect("a day")["day"].clone();
     let window = format_day(orgpulse::period::parse_day(&last).expect("a day") - 27);
     // The seats of each cohort and period, added up over the cards: all, retained.
     let mut seats: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
@@ -313,7 +341,7 @@ fn the_card_says_what_the_reports_say() {
             let rows = card.sections.iter().find(|rows| rows.query.name == section).expect("a section");
             rows.cells(column).expect("a column").iter().map(ToString::to_string).collect()
         };
-        let of = |report: &str| world.reports[report].iter().filter(|row| row["org_id"] == org).collect::<Vec<_>>();
+        let of = |report: &str| reports[report].iter().filter(|row| row["org_id"] == org).collect::<Vec<_>>();
         for row in of("deep_integration_orgs") {
             for column in ["level", "since", "missing", "systems", "production_days", "decide_days"] {
                 assert_eq!(values("org_integration", column), [row[column].as_str()], "{column} of {org}");
@@ -341,7 +369,7 @@ fn the_card_says_what_the_reports_say() {
             cell.1 += retained[place].parse::<u64>().expect("seats");
         }
     }
-    let complete = world.reports["seat_retention"].iter().filter(|row| row["is_complete"] == "true");
+    let complete = reports["seat_retention"].iter().filter(|row| row["is_complete"] == "true");
     let reported = complete.map(|row| {
         let count = |column: &str| row[column].parse::<u64>().expect("a count");
         ((row["cohort"].clone(), row["period"].clone()), (count("seats"), count("seats_retained")))
@@ -358,7 +386,7 @@ fn an_organisation_of_one_side_only_has_a_card() {
     assert_eq!(silent["sections"]["org_activity"][0]["active_seats"], 0);
     assert_eq!(silent["sections"]["org_integration"][0]["level_name"], "inactive");
     let beta = desk.ok(&["org", "beta"]);
-    for part in ["(unknown)", "last_active_on   2026-03-03", "active_seats   1", "basic", "Beside its peers"] {
+    for part in ["(unknown)", "last_active_on   2026-03-03", "active_seats   1", "workflow", "Beside its peers"] {
         assert!(beta.contains(part), "{part:?} is not in:\n{beta}");
     }
     let csv = desk.ok(&["org", "acme", "--format", "csv"]);
