@@ -58,7 +58,7 @@ impl Weeks {
                     let used = &mut uses[app as usize];
                     used.events += events;
                     used.usage_ms += usage_ms;
-                    pairs.seen.push(u64::from(app) << 32 | u64::from(ids.of(row)));
+                    pairs.seen.push((app, ids.of(row)));
                 }
             }
             if !pairs.fit_beside(users.bytes()) {
@@ -101,7 +101,7 @@ impl Weeks {
                 for (row, _) in chunk.numbers(0).iter().enumerate().filter(|(_, events)| **events > 0) {
                     let org = ids.of(row);
                     if org != personal {
-                        pairs.seen.push(u64::from(apps.of(row)) << 32 | u64::from(org));
+                        pairs.seen.push((apps.of(row), org));
                     }
                 }
             }
@@ -163,13 +163,13 @@ impl Weeks {
     }
 }
 
-/// Who used which app in the week that is being read: an app's number above that of who used it.
+/// Who used which app in the week that is being read: the numbers of an app and of who used it.
 struct Pairs {
     grain: Grain,
     memory: u64,
     // The first day of the week.
     week: Option<Day>,
-    seen: Vec<u64>,
+    seen: Vec<(u32, u32)>,
 }
 
 impl Pairs {
@@ -187,10 +187,10 @@ impl Pairs {
     fn distinct(&mut self) -> impl Iterator<Item = (u32, u32)> {
         self.seen.par_sort_unstable();
         self.seen.dedup();
-        self.seen.iter().map(|&pair| ((pair >> 32) as u32, (pair & u64::from(u32::MAX)) as u32))
+        self.seen.iter().copied()
     }
 
     fn fit_beside(&self, names: usize) -> bool {
-        (names + self.seen.len() * size_of::<u64>()) as u64 <= self.memory
+        (names + self.seen.len() * size_of::<(u32, u32)>()) as u64 <= self.memory
     }
 }

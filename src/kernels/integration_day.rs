@@ -103,13 +103,11 @@ impl Known {
         let unknown = || Error::Internal(format!("no definition of deep integration holds on {}", format_day(day)));
         let excluded = self.excluded.get(&day).ok_or_else(unknown)?;
         let chunks = USE.read_day(files)?;
-        let apps: Vec<(&[i32], Vec<(u8, &str)>)> = chunks
-            .iter()
-            .map(|chunk| {
-                let (keys, texts) = chunk.texts(1);
-                (keys, texts.into_iter().map(|app| self.fact(app, day, excluded)).collect())
-            })
-            .collect();
+        let apps = chunks.iter().map(|chunk| {
+            let (keys, texts) = chunk.texts(1);
+            (keys, texts.into_iter().map(|app| self.fact(app, day, excluded)).collect::<Vec<_>>())
+        });
+        let apps = apps.collect::<Vec<_>>();
         let mut orgs = Vec::new();
         let mut systems: Vec<&str> = Vec::new();
         for same in runs(&chunks, 0).chunk_by(|one, other| one.org == other.org) {

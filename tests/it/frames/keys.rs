@@ -105,7 +105,6 @@ impl Desk {
             as_of: day_of_date(world.as_of),
             week_start: if world.sunday { WeekStart::Sunday } else { WeekStart::Monday },
             time_zone: ZONE,
-            ..FRAME
         };
         let mut inputs = Inputs::new();
         let queries = job.event_queries();
