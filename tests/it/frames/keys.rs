@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
 use super::model::rate;
-use super::{FRAME, date, job, lines, table, write};
+use super::{date, job, lines, table, write};
 
 /// Clocks go forward on 29 March 2026 there, and back on 25 October.
 const ZONE: Tz = chrono_tz::Europe::Berlin;
