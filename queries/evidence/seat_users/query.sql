@@ -10,23 +10,27 @@ WITH span AS (
         period_end('month', coalesce($cohort + 31 * $period, $month), $week_start) AS now_last
 ),
 
+asked AS (
+    SELECT user_id, day, human_events
+    FROM user_day
+    WHERE
+        day BETWEEN coalesce($cohort, $month - 28)
+            AND period_end('month', coalesce($cohort + 31 * $period, $month), $week_start)
+        AND org_id = $org_id
+        AND human_events > 0
+    UNION ALL
+    SELECT coalesce($user_id, ''), cast(NULL AS date), 0
+),
+
 used AS (
     SELECT
-        used.user_id,
-        used.human_events,
-        used.day BETWEEN span.then_first AND span.then_last AS is_then,
-        used.day BETWEEN span.now_first AND span.now_last AS is_now
-    FROM user_day AS used
+        asked.user_id,
+        asked.human_events,
+        coalesce(asked.day BETWEEN span.then_first AND span.then_last, false) AS is_then,
+        coalesce(asked.day BETWEEN span.now_first AND span.now_last, false) AS is_now
+    FROM asked
     CROSS JOIN span
-    WHERE
-        used.day BETWEEN coalesce($cohort, $month - 28)
-            AND period_end('month', coalesce($cohort + 31 * $period, $month), $week_start)
-        AND used.org_id = $org_id
-        AND used.human_events > 0
-        AND (used.day BETWEEN span.then_first AND span.then_last OR used.day BETWEEN span.now_first AND span.now_last)
-    UNION ALL
-    SELECT $user_id, 0, false, false
-    WHERE $user_id <> ''
+    WHERE asked.user_id <> ''
 ),
 
 counted AS (
@@ -34,7 +38,7 @@ counted AS (
         user_id,
         count(*) FILTER (WHERE is_then) AS days_then,
         count(*) FILTER (WHERE is_now) AS days_now,
-        sum(human_events) AS human_events
+        sum(CASE WHEN is_then OR is_now THEN human_events ELSE 0 END) AS human_events
     FROM used
     GROUP BY user_id
 )
@@ -49,4 +53,5 @@ SELECT
     days_now > 0 AS is_now,
     days_then > 0 AND days_now > 0 AS is_both
 FROM counted
+WHERE days_then > 0 OR days_now > 0 OR user_id = $user_id
 ORDER BY org_id, user_id

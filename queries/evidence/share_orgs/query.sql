@@ -12,21 +12,18 @@ WITH placed AS (
         END AS segment
     FROM org_month_ends
     WHERE month IN ($month, period_start('month', $month - 1, $week_start))
-    UNION ALL
-    SELECT coalesce($org_id, ''), true, cast(NULL AS bigint), cast(NULL AS bigint), ''
 ),
 
 paired AS (
     SELECT
         org_id,
-        coalesce(max(segment) FILTER (WHERE NOT is_now), '') AS segment_before,
-        coalesce(max(segment) FILTER (WHERE is_now), '') AS segment_now,
+        max(segment) FILTER (WHERE NOT is_now) AS segment_before,
+        max(segment) FILTER (WHERE is_now) AS segment_now,
         sum(headcount) FILTER (WHERE NOT is_now AND segment = $segment) AS headcount_before,
         sum(headcount) FILTER (WHERE is_now AND segment = $segment) AS headcount,
         sum(seats) FILTER (WHERE NOT is_now AND segment = $segment) AS seats_before,
         sum(seats) FILTER (WHERE is_now AND segment = $segment) AS seats
     FROM placed
-    WHERE org_id <> ''
     GROUP BY org_id
 )
 
@@ -34,13 +31,14 @@ SELECT
     $month AS month,
     $dimension AS dimension,
     $segment AS segment,
-    org_id,
-    segment_before,
-    segment_now,
-    headcount_before,
-    headcount,
-    seats_before,
-    seats
-FROM paired
-WHERE segment_before = $segment OR segment_now = $segment OR org_id = $org_id
+    known.org_id,
+    coalesce(paired.segment_before, '') AS segment_before,
+    coalesce(paired.segment_now, '') AS segment_now,
+    paired.headcount_before,
+    paired.headcount,
+    paired.seats_before,
+    paired.seats
+FROM known_orgs AS known
+LEFT JOIN paired ON known.org_id = paired.org_id
+WHERE paired.segment_before = $segment OR paired.segment_now = $segment OR known.org_id = $org_id
 ORDER BY month, dimension, segment, org_id
