@@ -16,7 +16,7 @@ since AS (
         sum(used.human_events) AS human_events
     FROM org_app_day AS used
     INNER JOIN asked ON used.org_id = asked.org_id
-    WHERE used.day >= asked.last_active_on
+    WHERE used.day >= asked.last_active_on AND used.day <= $as_of
     GROUP BY used.org_id
 )
 

@@ -16,6 +16,7 @@ asked AS (
     WHERE
         day BETWEEN coalesce($cohort, $month - 28)
             AND period_end('month', coalesce($cohort + 31 * $period, $month), $week_start)
+        AND day <= $as_of
         AND org_id = $org_id
         AND human_events > 0
     UNION ALL

@@ -5,7 +5,7 @@ WITH edge AS (
         CASE WHEN coalesce(day - lag(day) OVER seat >= 28, true) THEN day END AS from_day,
         CASE WHEN coalesce(lead(day) OVER seat - day >= 28, true) THEN day + 28 END AS end_day
     FROM user_day
-    WHERE human_events > 0 AND org_id <> ''
+    WHERE human_events > 0 AND org_id <> '' AND day <= $as_of
     WINDOW seat AS (PARTITION BY org_id, user_id ORDER BY day)
 ),
 
