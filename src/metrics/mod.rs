@@ -88,20 +88,29 @@ pub struct PieceReport {
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
 pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
     let mut results = Vec::with_capacity(order.len());
-    let place = |query: &Query| format!("{}/{}", query.group.folder(), query.name);
     let is_kept = |query: &Query| query.group != Group::View && !query.group.is_asked();
     for query in order.iter().filter(|query| is_kept(query)) {
         let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place(query)))?;
         ground.sources.insert(query.name.clone(), source);
         results.push(computed);
     }
+    register(engine, order, ground).await?;
+    Ok(results)
+}
+
+/// Makes what [`compute`] gave for this order known to another engine.
+pub async fn register(engine: &Engine, order: &[&Query], ground: &Ground) -> Result<()> {
     for source in ground.sources.values() {
         engine.register(&source.table)?;
     }
     for view in order.iter().filter(|query| query.group == Group::View) {
         answer::register(engine, view, &ground.parameters).await.map_err(|e| e.within(place(view)))?;
     }
-    Ok(results)
+    Ok(())
+}
+
+fn place(query: &Query) -> String {
+    format!("{}/{}", query.group.folder(), query.name)
 }
 
 /// What [`compute`] would do, as far as it can be told without computing: a result that depends on a stale one is stale,

@@ -17,12 +17,31 @@ pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 
+use crate::catalog::Query;
 use crate::dimensions::{self, Users};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::event::Table;
+use crate::metrics;
 use crate::seal::{self, Limits, Who};
-use crate::settings::Settings;
+use crate::settings::{EngineKind, EngineSettings, Settings};
 use crate::store::{Snapshot, Stale, Store, WriterLock};
+
+/// What is asked about one row or one organisation reads little, wherever the reports are computed: it is answered in this
+/// process, over what was computed in this order. `None` if the engine is in this process already.
+async fn at_hand(
+    settings: &Settings,
+    engine: &Engine,
+    order: &[&Query],
+    ground: &metrics::Ground,
+) -> Result<Option<Engine>> {
+    if engine.is_local() {
+        return Ok(None);
+    }
+    let here = Engine::start(&EngineSettings { kind: EngineKind::Local, ..settings.engine.clone() }).await?;
+    metrics::register(&here, order, ground).await?;
+    Ok(Some(here))
+}
 
 /// The users whom the settings name.
 fn users(settings: &Settings) -> Result<Users> {
