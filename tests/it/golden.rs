@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
-use orgpulse::catalog::{Catalog, Group, Query};
+use orgpulse::catalog::{Catalog, Query};
 use orgpulse::engine::Engine;
 use orgpulse::golden::{self, CaseResult};
 use orgpulse::settings::{EngineKind, EngineSettings};
@@ -38,7 +38,8 @@ fn every_case_holds_on_the_cluster() {
     // What is asked with arguments is answered beside the cluster, whatever it is.
     let one_of_these = ["dormant_peak_events", "org_identity"];
     check_all_on(EngineKind::Standalone, |query| {
-        !query.group.is_asked() && query.group != Group::View || one_of_these.contains(&query.name.as_str())
+        !query.group.is_asked() && query.group != orgpulse::catalog::Group::View
+            || one_of_these.contains(&query.name.as_str())
     });
 }
 
