@@ -5,6 +5,7 @@ WITH met AS (
         ON room.app_id = app.app_id AND room.day >= app.valid_from AND room.day <= app.valid_until
     WHERE
         room.day BETWEEN $month AND period_end('month', $month, 'monday')
+        AND room.day <= $as_of
         AND room.org_id = $org_id
         AND app.category = 'communication'
 ),

@@ -12,6 +12,9 @@ SELECT
 FROM room_day AS room
 LEFT JOIN apps AS app
     ON room.app_id = app.app_id AND room.day >= app.valid_from AND room.day <= app.valid_until
-WHERE room.day BETWEEN $month AND period_end('month', $month, 'monday') AND room.org_id = $org_id
+WHERE
+    room.day BETWEEN $month AND period_end('month', $month, 'monday')
+    AND room.day <= $as_of
+    AND room.org_id = $org_id
 GROUP BY room.org_id, room.concurrent_id, room.app_id, coalesce(app.category, '')
 ORDER BY month, org_id, concurrent_id, app_id, category

@@ -6,17 +6,40 @@ WITH told AS (
         ) AS is_on_date
     FROM dated_entities
     WHERE entity = $entity
+),
+
+used AS (
+    SELECT
+        'org' AS entity,
+        org_id AS id,
+        day,
+        human_events
+    FROM org_app_day
+    UNION ALL
+    SELECT
+        'user' AS entity,
+        user_id AS id,
+        day,
+        human_events
+    FROM user_day
 )
 
 SELECT
-    entity,
+    told.entity,
     $threshold AS threshold,
-    CASE WHEN entity = 'org' THEN id ELSE '' END AS org_id,
-    CASE WHEN entity = 'user' THEN id ELSE '' END AS user_id,
-    registered_on,
-    CASE WHEN registered_on IS NULL THEN first_active_on END AS first_active_on,
-    dated_on,
-    is_on_date
+    CASE WHEN told.entity = 'org' THEN told.id ELSE '' END AS org_id,
+    CASE WHEN told.entity = 'user' THEN told.id ELSE '' END AS user_id,
+    told.registered_on,
+    CASE WHEN told.registered_on IS NULL THEN told.first_active_on END AS first_active_on,
+    coalesce(sum(used.human_events), 0) AS first_events,
+    told.dated_on,
+    told.is_on_date
 FROM told
-WHERE is_on_date OR (entity = 'org' AND id = $org_id) OR (entity = 'user' AND id = $user_id)
+LEFT JOIN used
+    ON told.entity = used.entity AND told.id = used.id AND told.first_active_on = used.day AND told.registered_on IS NULL
+WHERE
+    told.is_on_date
+    OR (told.entity = 'org' AND told.id = $org_id)
+    OR (told.entity = 'user' AND told.id = $user_id)
+GROUP BY told.entity, told.id, told.registered_on, told.first_active_on, told.dated_on, told.is_on_date
 ORDER BY entity, threshold, org_id, user_id

@@ -55,21 +55,33 @@ told AS (
             AND (registered_on IS NULL OR registered_on <= day OR coalesce(first_event_on <= day, false)) AS is_counted,
         headcount_year_before >= $min_headcount AND (registered_on IS NULL OR registered_on <= day_year_before) AS was_counted
     FROM measured
+),
+
+seen AS (
+    SELECT
+        org_id,
+        day,
+        sum(events) AS events
+    FROM org_app_day
+    WHERE org_id = $org_id
+    GROUP BY org_id, day
 )
 
 SELECT
     $month AS month,
     $min_headcount AS min_headcount,
-    org_id,
-    name,
-    registered_on AS registered_at,
-    first_event_on,
-    day,
-    headcount,
-    coalesce(is_counted, false) AS is_counted,
-    day_year_before,
-    headcount_year_before,
-    coalesce(was_counted, false) AS was_counted
+    told.org_id,
+    told.name,
+    told.registered_on AS registered_at,
+    told.first_event_on,
+    seen.events AS first_events,
+    told.day,
+    told.headcount,
+    coalesce(told.is_counted, false) AS is_counted,
+    told.day_year_before,
+    told.headcount_year_before,
+    coalesce(told.was_counted, false) AS was_counted
 FROM told
-WHERE is_counted OR was_counted OR org_id = $org_id
+LEFT JOIN seen ON told.org_id = seen.org_id AND told.first_event_on = seen.day
+WHERE told.is_counted OR told.was_counted OR told.org_id = $org_id
 ORDER BY month, min_headcount, org_id
