@@ -4,11 +4,6 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use clap::Parser;
-use mimalloc::MiMalloc;
-
-// Queries take and give back many small pieces of memory on all threads.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = orgpulse::cli::Arguments::parse();
