@@ -4,6 +4,7 @@
 pub mod calendar;
 pub mod catalog;
 pub mod cli;
+mod columns;
 pub mod dimensions;
 pub mod engine;
 pub mod error;

@@ -14,7 +14,7 @@ use super::folders::Folder;
 use super::{Group, Query, behind, is_name, tables};
 use crate::error::{Error, Result};
 use crate::frames::{Job, Written};
-use crate::kernels::KERNELS;
+use crate::kernels;
 
 /// How a query is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -420,8 +420,9 @@ impl Source<'_> {
                 self.refuse(&kernel.span(), "`kernel` is for kind=`sql`, whose query.sql says what it computes")
             );
         }
-        if !KERNELS.contains(&name.as_str()) {
-            let message = format!("kernel=`{name}` does not exist; there are: {}", KERNELS.join(", "));
+        if !kernels::names().any(|known| known == name) {
+            let known: Vec<_> = kernels::names().collect();
+            let message = format!("kernel=`{name}` does not exist; there are: {}", known.join(", "));
             return Err(self.refuse(&kernel.span(), &message));
         }
         Ok(Some(name.clone()))

@@ -1,6 +1,6 @@
 //! `orgpulse explain`: a number, and the rows behind it down to events.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::catalog::Catalog;
@@ -11,7 +11,7 @@ use crate::period::Day;
 use crate::pipeline::{self, Explained, Explanation};
 use crate::settings::Settings;
 
-use super::page::{self, Table};
+use super::page::{self, Format, Table};
 use super::terminal::{Terminal, align, grouped};
 
 /// Show what a number is made of: its definition, the settings in force, and the rows behind it down to events.
@@ -50,23 +50,6 @@ pub(super) struct Explain {
     /// How it is printed [default: text]
     #[arg(long, value_enum)]
     format: Option<Format>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people: long lists are cut
-    Text,
-    /// One table over all rows, which says of each what it is in its first column
-    Csv,
-    /// One document
-    Json,
-}
-
-impl Format {
-    /// What was asked for, be it by `--json`.
-    pub(super) fn chosen(format: Option<Self>, terminal: &Terminal) -> Self {
-        format.unwrap_or(if terminal.wants_json() { Self::Json } else { Self::Text })
-    }
 }
 
 impl Explain {

@@ -10,8 +10,7 @@ use crate::period::Day;
 use crate::pipeline::{self, OrgCard};
 use crate::settings::Settings;
 
-use super::explain::Format;
-use super::page::{self, Table};
+use super::page::{self, Format, Table};
 use super::terminal::Terminal;
 
 /// One page about one organisation: who it is, how it works on the platform, what it lacks for deep integration, and how it

@@ -1,6 +1,7 @@
 //! Tables of the catalog's columns for people and programs: aligned text, one CSV over several tables, JSON rows.
 //! It knows columns and values; it does not know which command shows them.
 
+use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use crate::catalog::{Column, ColumnType};
@@ -8,7 +9,25 @@ use crate::error::{Error, Result};
 use crate::evidence::Rows;
 use crate::report;
 
-use super::terminal::align_by;
+use super::terminal::{Terminal, align_by};
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people: long lists are cut
+    Text,
+    /// One table over all rows, which says of each what it is in its first column
+    Csv,
+    /// One document
+    Json,
+}
+
+impl Format {
+    /// What was asked for, be it by `--json`.
+    pub(super) fn chosen(format: Option<Self>, terminal: &Terminal) -> Self {
+        format.unwrap_or(if terminal.wants_json() { Self::Json } else { Self::Text })
+    }
+}
 
 /// So many rows are shown to a person.
 const SHOWN: usize = 50;

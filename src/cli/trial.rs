@@ -2,15 +2,16 @@
 
 use std::fmt::Display;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::catalog::Catalog;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::period::Day;
 use crate::pipeline::{self, Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, RunOrder, Trial};
 use crate::settings::Settings;
 
+use super::page::{self, Format, Table};
 use super::terminal::{Terminal, align};
 
 // So many organisations are named for people; a program gets all.
@@ -37,16 +38,6 @@ pub(super) struct Try {
     format: Option<Format>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    /// Sentences and aligned tables, for people
-    Text,
-    /// A line for each number: part, item, name, measure, before, after
-    Csv,
-    /// One JSON document
-    Json,
-}
-
 impl Try {
     pub(super) async fn carry_out(&self, settings: &Settings, catalog: &Catalog, terminal: &Terminal) -> Result<()> {
         let mut other = settings.clone();
@@ -56,7 +47,7 @@ impl Try {
         let engine = Engine::start(&settings.engine).await?;
         let order = RunOrder { as_of: self.as_of, from: self.from, ..RunOrder::default() };
         let trial = pipeline::trial(settings, &other, &engine, catalog, &order).await?;
-        match self.format.unwrap_or(if terminal.wants_json() { Format::Json } else { Format::Text }) {
+        match Format::chosen(self.format, terminal) {
             Format::Text => Terminal::print(self.describe(&trial)),
             Format::Csv => Terminal::print(csv(&trial)?.trim_end()),
             Format::Json => Terminal::print_json(&trial),
@@ -147,33 +138,36 @@ fn named(org: &Org) -> String {
 
 // One number a line, so that any program can pick what it needs.
 fn csv(trial: &Trial) -> Result<String> {
-    let mut rows = vec![["part", "item", "name", "measure", "before", "after"].map(str::to_owned)];
-    let mut put = |part: &str, item: &str, name: &str, measure: &str, before: String, after: String| {
-        rows.push([part.to_owned(), item.to_owned(), name.to_owned(), measure.to_owned(), before, after]);
+    let table = |part: &str, rows: Vec<[String; 5]>| {
+        let columns = ["item", "name", "measure", "before", "after"];
+        Table::of_texts(part, &columns, rows.into_iter().map(Vec::from).collect())
     };
-    for month in &trial.months {
-        let mean = month.mean_daily_dag;
-        put("month", &month.month, "", "mean_daily_dag", mean.before.to_string(), mean.after.to_string());
-        for (measure, pair) in [("dag_28d", month.dag_28d), ("deep_orgs", month.deep_orgs)] {
-            put("month", &month.month, "", measure, pair.before.to_string(), pair.after.to_string());
+    let row = |item: &str, name: &str, measure: &str, before: &dyn Display, after: &dyn Display| {
+        [item.to_owned(), name.to_owned(), measure.to_owned(), before.to_string(), after.to_string()]
+    };
+    let month = |month: &MonthTrial| {
+        let (mean, name) = (month.mean_daily_dag, month.month.as_str());
+        [
+            row(name, "", "mean_daily_dag", &mean.before, &mean.after),
+            row(name, "", "dag_28d", &month.dag_28d.before, &month.dag_28d.after),
+            row(name, "", "deep_orgs", &month.deep_orgs.before, &month.deep_orgs.after),
+        ]
+    };
+    let mut orgs = Vec::new();
+    for (measure, trial) in [("dag_28d", &trial.dag), ("deep", &trial.deep)] {
+        for (side, before) in [(&trial.lost, true), (&trial.gained, false)] {
+            orgs.extend(side.iter().map(|org| row(&org.org_id, &org.name, measure, &before, &!before)));
         }
     }
-    for (measure, orgs) in [("dag_28d", &trial.dag), ("deep", &trial.deep)] {
-        for (side, before) in [(&orgs.lost, true), (&orgs.gained, false)] {
-            for org in side {
-                put("org", &org.org_id, &org.name, measure, before.to_string(), (!before).to_string());
-            }
-        }
-    }
-    for report in &trial.reports {
-        put("report", &report.name, "", "rows", report.rows.before.to_string(), report.rows.after.to_string());
-        put("report", &report.name, "", "different_rows", "0".to_owned(), report.different_rows.to_string());
-    }
-    let broken = |e: &dyn Display| Error::Internal(format!("cannot print the answer: {e}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    rows.iter().try_for_each(|row| writer.write_record(row)).map_err(|e| broken(&e))?;
-    let bytes = writer.into_inner().map_err(|e| broken(&e))?;
-    String::from_utf8(bytes).map_err(|e| broken(&e))
+    let report = |report: &ReportTrial| {
+        [
+            row(&report.name, "", "rows", &report.rows.before, &report.rows.after),
+            row(&report.name, "", "different_rows", &0, &report.different_rows),
+        ]
+    };
+    let months = trial.months.iter().flat_map(month).collect();
+    let reports = trial.reports.iter().flat_map(report).collect();
+    page::csv("part", &[table("month", months), table("org", orgs), table("report", reports)])
 }
 
 #[cfg(test)]

@@ -2,22 +2,18 @@
 //! It knows table `integration_day`; it does not know what makes a day one of production or of a stage, nor what a level
 //! needs.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Int64Array, RecordBatch, StringArray,
-};
-use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Schema, SchemaRef};
-use hashbrown::HashMap;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
 
 use super::Frame;
 use super::answer::{self, Kind, Shape};
-use super::input::{column, mistyped, wrong};
 use super::levels::{Counters, Levels, LevelsByDay};
+use crate::columns::{Wanted, wrong};
 use crate::error::{Error, Result};
+use crate::names::{Names, Ranks};
 use crate::period::{Day, format_day};
 
 /// The table that is read.
@@ -37,8 +33,13 @@ const COLUMNS: &[Shape] = &[
     ("decide_days", Kind::Integer, false),
 ];
 
-/// The columns that say something of a day, in the order of `Counters::days`.
-const FACTS: [&str; 6] = ["is_eligible", "is_production", "is_store", "is_process", "is_flow", "is_decide"];
+const WANTED: Wanted = Wanted {
+    table: TABLE,
+    texts: &["org_id", "systems"],
+    others: &["day", "is_eligible", "is_production", "is_store", "is_process", "is_flow", "is_decide"],
+};
+/// The columns that say something of a day, in the order of `Counters::days`: all but the day.
+const FACTS: &[&str] = WANTED.others.split_at(1).1;
 
 const WINDOW: Day = 28;
 
@@ -53,7 +54,7 @@ pub(super) fn run(files: &[PathBuf], levels: &LevelsByDay, frame: Frame) -> Resu
     for path in files {
         days.read(path, frame.as_of)?;
     }
-    let (names, days, systems) = days.by_org()?;
+    let (names, days, systems) = days.by_org();
     let (used, windows) = (vec![0; systems.count], Windows::default());
     let mut sweep = Sweep { frame, levels, systems: &systems, used, windows };
     let mut rest = days.as_slice();
@@ -80,57 +81,24 @@ struct OrgDay {
 #[derive(Default)]
 struct Days {
     rows: Vec<OrgDay>,
-    orgs: Numbers,
-    systems: Numbers,
-}
-
-#[derive(Default)]
-struct Numbers {
-    of: HashMap<String, u32>,
-    names: Vec<String>,
-}
-
-impl Numbers {
-    fn number(&mut self, name: &str) -> Result<u32> {
-        if let Some(&number) = self.of.get(name) {
-            return Ok(number);
-        }
-        let number = u32::try_from(self.names.len()).map_err(|_| wrong(TABLE, "more than 2^32 names"))?;
-        self.of.insert(name.to_owned(), number);
-        self.names.push(name.to_owned());
-        Ok(number)
-    }
+    orgs: Names,
+    systems: Names,
 }
 
 impl Days {
     fn read(&mut self, path: &Path, as_of: Day) -> Result<()> {
-        let broken = |error: &dyn std::fmt::Display| Error::path("read", path, error);
-        let file = File::open(path).map_err(|e| Error::path("open", path, e))?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| broken(&e))?;
-        let options = ArrowReaderOptions::new().with_schema(with_dictionaries(metadata.schema()));
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|e| broken(&e))?;
-        // The names of a row group come once, and each row is a number: what is numbered once is not looked up again.
-        let (mut orgs, mut systems) = (Numbered::default(), Numbered::default());
-        for batch in builder.with_batch_size(1 << 14).build().map_err(|e| broken(&e))? {
-            let batch = batch.map_err(|e| broken(&e))?;
-            let days = column(TABLE, &batch, "day")?
-                .as_primitive_opt::<Date32Type>()
-                .ok_or_else(|| mistyped(TABLE, "day", "a date"))?;
-            let facts = FACTS.map(|name| {
-                column(TABLE, &batch, name)?.as_boolean_opt().ok_or_else(|| mistyped(TABLE, name, "a boolean")).cloned()
-            });
-            let facts: Vec<BooleanArray> = facts.into_iter().collect::<Result<_>>()?;
-            let (orgs, org_keys) = orgs.of(&batch, "org_id", &mut self.orgs)?;
-            let (systems, system_keys) = systems.of(&batch, "systems", &mut self.systems)?;
-            for row in (0..batch.num_rows()).filter(|&row| days.value(row) <= as_of) {
-                let number = |numbers: &[u32], key: i32| {
-                    usize::try_from(key).ok().and_then(|key| numbers.get(key)).copied().unwrap_or_default()
-                };
-                let bit = |(fact, bit): (&BooleanArray, u32)| u8::from(fact.value(row)) << bit;
+        for chunk in WANTED.read(path)? {
+            let chunk = chunk?;
+            let days = chunk.days("day")?;
+            let facts: Vec<&BooleanArray> = FACTS.iter().map(|name| chunk.flags(name)).collect::<Result<_>>()?;
+            let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
+            let systems = chunk.texts("systems")?.numbered(&mut self.systems);
+            for (row, &day) in days.iter().enumerate().filter(|(_, day)| **day <= as_of) {
+                let bit = |(fact, bit): (&&BooleanArray, u32)| u8::from(fact.value(row)) << bit;
                 self.rows.push(OrgDay {
-                    org: number(orgs, org_keys.value(row)),
-                    day: days.value(row),
-                    systems: number(systems, system_keys.value(row)),
+                    org: orgs.of(row),
+                    day,
+                    systems: systems.of(row),
                     facts: facts.iter().zip(0..).map(bit).fold(0, |all, bit| all | bit),
                 });
             }
@@ -138,44 +106,16 @@ impl Days {
         Ok(())
     }
 
-    /// The names of the organisations in order, their days in order with the places of those names, and the systems.
-    fn by_org(self) -> Result<(Vec<String>, Vec<OrgDay>, Systems)> {
-        let systems = Systems::of(&self.systems.names)?;
-        let mut order: Vec<usize> = (0..self.orgs.names.len()).collect();
-        order.sort_unstable_by_key(|&number| &self.orgs.names[number]);
-        let mut places = vec![0; order.len()];
-        for (&number, place) in order.iter().zip(0..) {
-            places[number] = place;
-        }
+    /// The organisations by the places of their ids in order, their days in order with these places, and the systems.
+    fn by_org(self) -> (Vec<String>, Vec<OrgDay>, Systems) {
+        let Ranks { ranks, numbers } = self.orgs.ranks();
         let mut rows = self.rows;
         for row in &mut rows {
-            row.org = places[row.org as usize];
+            row.org = ranks[row.org as usize];
         }
         rows.sort_unstable_by_key(|row| (row.org, row.day));
-        let mut names = self.orgs.names;
-        Ok((order.into_iter().map(|number| std::mem::take(&mut names[number])).collect(), rows, systems))
-    }
-}
-
-/// The numbers of the values of one dictionary, which many batches share.
-#[derive(Default)]
-struct Numbered {
-    values: Option<ArrayRef>,
-    numbers: Vec<u32>,
-}
-
-impl Numbered {
-    fn of(&mut self, batch: &RecordBatch, name: &str, all: &mut Numbers) -> Result<(&[u32], arrow::array::Int32Array)> {
-        let column = column(TABLE, batch, name)?;
-        let column: &DictionaryArray<Int32Type> =
-            column.as_dictionary_opt().ok_or_else(|| mistyped(TABLE, name, "text"))?;
-        if !self.values.as_ref().is_some_and(|known| Arc::ptr_eq(known, column.values())) {
-            let values = column.values().as_string_opt::<i32>().ok_or_else(|| mistyped(TABLE, name, "text"))?;
-            let numbers = values.iter().map(|value| all.number(value.unwrap_or_default()));
-            self.numbers = numbers.collect::<Result<_>>()?;
-            self.values = Some(Arc::clone(column.values()));
-        }
-        Ok((&self.numbers, column.keys().clone()))
+        let ids = numbers.into_iter().map(|number| self.orgs.text(number).to_owned()).collect();
+        (ids, rows, Systems::of(&self.systems))
     }
 }
 
@@ -186,13 +126,13 @@ struct Systems {
 }
 
 impl Systems {
-    fn of(sets: &[String]) -> Result<Self> {
-        let mut numbers = Numbers::default();
+    fn of(sets: &Names) -> Self {
+        let mut systems = Names::default();
         // Names are escaped, so a `;` always parts two of them.
-        let set =
-            |text: &String| text.split(';').filter(|name| !name.is_empty()).map(|name| numbers.number(name)).collect();
-        let sets = sets.iter().map(set).collect::<Result<_>>()?;
-        Ok(Self { sets, count: numbers.names.len() })
+        let mut set =
+            |text: &str| text.split(';').filter(|name| !name.is_empty()).map(|name| systems.number(0, name)).collect();
+        let sets = sets.texts().map(&mut set).collect();
+        Self { sets, count: systems.len() }
     }
 }
 
@@ -324,16 +264,4 @@ impl Windows {
         RecordBatch::try_new(schema(), columns)
             .map_err(|e| Error::Internal(format!("a job's columns are not those of its schema: {e}")))
     }
-}
-
-// The same columns, text as numbers of a dictionary.
-fn with_dictionaries(schema: &Schema) -> SchemaRef {
-    let field = |field: &Arc<Field>| match field.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            Arc::new(field.as_ref().clone().with_data_type(kind))
-        }
-        _ => Arc::clone(field),
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }

@@ -1,21 +1,22 @@
 //! The levels of deep integration: what each needs on a day, as table `deep_definitions` says, and which one counters
 //! reach. It does not know how the counters come about.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Date32Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-use super::input::{column, mistyped, wrong};
-use crate::error::{Error, Result};
+use crate::columns::{Wanted, wrong};
+use crate::error::Result;
 use crate::period::{Day, format_day};
 
 /// The table that is read.
 pub(super) const TABLE: &str = "deep_definitions";
 
-const COLUMNS: [&str; 6] = ["production_days", "systems", "store_days", "process_days", "flow_days", "decide_days"];
+const WANTED: Wanted = Wanted {
+    table: TABLE,
+    texts: &[],
+    others: &["day", "production_days", "systems", "store_days", "process_days", "flow_days", "decide_days"],
+};
+// All but the day.
+const COLUMNS: &[&str] = WANTED.others.split_at(1).1;
 
 /// The counters of the trailing 28 days of an organisation.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,9 +59,17 @@ pub(super) struct LevelsByDay(Vec<(Day, Levels)>);
 impl LevelsByDay {
     /// Reads the table.
     pub(super) fn read(files: &[PathBuf]) -> Result<Self> {
-        let mut rows = Vec::new();
+        let mut rows: Vec<(Day, Levels)> = Vec::new();
         for path in files {
-            read_file(path, &mut rows)?;
+            for chunk in WANTED.read(path)? {
+                let chunk = chunk?;
+                let mut counts = [&[][..]; 6];
+                for (counts, name) in counts.iter_mut().zip(COLUMNS) {
+                    *counts = chunk.numbers(name)?;
+                }
+                let days = chunk.days("day")?.iter().enumerate();
+                rows.extend(days.map(|(row, &day)| (day, Levels(counts.map(|counts| counts[row])))));
+            }
         }
         rows.sort_unstable_by_key(|(day, _)| *day);
         rows.dedup_by(|next, before| next.1 == before.1);
@@ -73,25 +82,4 @@ impl LevelsByDay {
         let (_, levels) = begun.last().ok_or_else(|| wrong(TABLE, &format!("no row for day=`{}`", format_day(day))))?;
         Ok((*levels, coming))
     }
-}
-
-fn read_file(path: &Path, rows: &mut Vec<(Day, Levels)>) -> Result<()> {
-    let broken = |error: &dyn std::fmt::Display| Error::path("read", path, error);
-    let file = File::open(path).map_err(|e| Error::path("open", path, e))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build);
-    for batch in reader.map_err(|e| broken(&e))? {
-        let batch = batch.map_err(|e| broken(&e))?;
-        let days = column(TABLE, &batch, "day")?;
-        let days = days.as_primitive_opt::<Date32Type>().ok_or_else(|| mistyped(TABLE, "day", "a date"))?;
-        let mut levels = vec![[0; 6]; batch.num_rows()];
-        for (place, name) in COLUMNS.into_iter().enumerate() {
-            let counts = column(TABLE, &batch, name)?;
-            let counts = counts.as_primitive_opt::<Int64Type>().ok_or_else(|| mistyped(TABLE, name, "an integer"))?;
-            for (levels, &count) in levels.iter_mut().zip(counts.values()) {
-                levels[place] = count;
-            }
-        }
-        rows.extend(days.values().iter().copied().zip(levels.into_iter().map(Levels)));
-    }
-    Ok(())
 }

@@ -4,7 +4,6 @@
 mod answer;
 mod events;
 mod growth;
-mod input;
 mod integration;
 mod job;
 mod keys;

@@ -7,13 +7,14 @@ use arrow::array::{BooleanArray, Date32Array, Int64Array};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::columns::{Chunk, Wanted, days, side_by_side};
-use super::{Frame, Input, Rows, batch};
+use super::days::read_days;
+use super::{Frame, Inputs, Rows, batch, files_of};
+use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::Day;
 
-const USE: Wanted<2, 1> = Wanted { texts: ["org_id", "app_id"], numbers: ["human_events"] };
+const USE: Wanted = Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["human_events"] };
 const WINDOW: Day = 28;
 
 /// The window that ends on the day that was read last.
@@ -35,17 +36,19 @@ struct Window {
 }
 
 /// The numbers of organisations on all days.
-pub(super) fn run(inputs: &[Input], frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let inputs = days(inputs)?;
-    let Some(first) = inputs.first().map(|(day, _)| *day) else { return Ok(Some(Box::new(std::iter::empty()))) };
-    let mut read = side_by_side(inputs, |(day, files)| Ok((*day, USE.read_day(files)?)));
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
+    let inputs = files_of(inputs, USE.table)?;
+    let Some(first) = inputs.iter().find_map(|input| input.day) else {
+        return Ok(Some(Box::new(std::iter::empty())));
+    };
+    let mut read = read_days(USE, inputs)?;
     let mut next = read.next().transpose()?;
     let mut window = Window::default();
     let (mut on, mut apps, mut orgs) = (Vec::new(), Vec::new(), Vec::new());
     for day in first..=frame.wanted.1.min(frame.as_of) {
         window.leave(day - WINDOW);
         if let Some((_, chunks)) = next.take_if(|(known, _)| *known == day) {
-            window.enter(day, &chunks);
+            window.enter(day, &chunks)?;
             next = read.next().transpose()?;
         }
         if window.bytes() > frame.memory {
@@ -74,13 +77,14 @@ pub(super) fn run(inputs: &[Input], frame: Frame, schema: &SchemaRef) -> Result<
 
 impl Window {
     /// Takes in what was used on a day.
-    fn enter(&mut self, day: Day, chunks: &[Chunk<2, 1>]) {
+    fn enter(&mut self, day: Day, chunks: &[Chunk]) -> Result<()> {
         let personal = self.orgs.number(0, "");
         let mut used = Vec::new();
         for chunk in chunks {
-            let (orgs, apps) = (chunk.numbered(0, &mut self.orgs), chunk.numbered(1, &mut self.apps));
+            let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
+            let apps = chunk.texts("app_id")?.numbered(&mut self.apps);
             self.apps_of_org.resize(self.orgs.len(), 0);
-            for (row, _) in chunk.numbers(0).iter().enumerate().filter(|(_, events)| **events > 0) {
+            for (row, _) in chunk.numbers("human_events")?.iter().enumerate().filter(|(_, events)| **events > 0) {
                 let org = orgs.of(row);
                 if org == personal {
                     continue;
@@ -93,6 +97,7 @@ impl Window {
             }
         }
         self.used.push_back((day, used));
+        Ok(())
     }
 
     /// Leaves out what was last used on a day.

@@ -6,14 +6,16 @@ use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use rayon::slice::ParallelSliceMut;
 
-use super::columns::{Wanted, coded, days, side_by_side, texts};
-use super::{Frame, Inputs, Rows, batch, files_of, keys};
+use super::days::read_days;
+use super::{Frame, Inputs, Rows, batch, coded, files_of, keys, texts};
+use crate::columns::Wanted;
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::{Day, Grain};
 
-const BY_USER: Wanted<2, 2> = Wanted { texts: ["app_id", "user_id"], numbers: ["human_events", "usage_ms"] };
-const BY_ORG: Wanted<2, 1> = Wanted { texts: ["org_id", "app_id"], numbers: ["human_events"] };
+const BY_USER: Wanted =
+    Wanted { table: "app_user_day", texts: &["app_id", "user_id"], others: &["human_events", "usage_ms"] };
+const BY_ORG: Wanted = Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["human_events"] };
 
 /// A row of the result; of apps by their number.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,16 +45,16 @@ impl Weeks {
     // Whether the memory was enough.
     fn count_users(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
         let (mut users, mut pairs) = (Names::default(), Pairs::new(frame));
-        let read = days(files_of(inputs, "app_user_day")?)?;
-        for day in side_by_side(read, |(day, files)| Ok((*day, BY_USER.read_day(files)?))) {
+        for day in read_days(BY_USER, files_of(inputs, BY_USER.table)?)? {
             let (day, chunks) = day?;
             if let Some(ended) = pairs.begin(day) {
                 self.end_users(ended, &mut pairs, users.len());
             }
             for chunk in &chunks {
-                let (apps, ids) = (chunk.numbered(0, &mut self.apps), chunk.numbered(1, &mut users));
+                let apps = chunk.texts("app_id")?.numbered(&mut self.apps);
+                let ids = chunk.texts("user_id")?.numbered(&mut users);
                 let uses = self.week(pairs.week.unwrap_or_default());
-                let columns = chunk.numbers(0).iter().zip(chunk.numbers(1));
+                let columns = chunk.numbers("human_events")?.iter().zip(chunk.numbers("usage_ms")?);
                 for (row, (&events, &usage_ms)) in columns.enumerate() {
                     let app = apps.of(row);
                     let used = &mut uses[app as usize];
@@ -90,15 +92,15 @@ impl Weeks {
     fn count_orgs(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
         let (mut orgs, mut pairs) = (Names::default(), Pairs::new(frame));
         let personal = orgs.number(0, "");
-        let read = days(files_of(inputs, "org_app_day")?)?;
-        for day in side_by_side(read, |(day, files)| Ok((*day, BY_ORG.read_day(files)?))) {
+        for day in read_days(BY_ORG, files_of(inputs, BY_ORG.table)?)? {
             let (day, chunks) = day?;
             if let Some(ended) = pairs.begin(day) {
                 self.end_orgs(ended, &mut pairs);
             }
             for chunk in &chunks {
-                let (ids, apps) = (chunk.numbered(0, &mut orgs), chunk.numbered(1, &mut self.apps));
-                for (row, _) in chunk.numbers(0).iter().enumerate().filter(|(_, events)| **events > 0) {
+                let ids = chunk.texts("org_id")?.numbered(&mut orgs);
+                let apps = chunk.texts("app_id")?.numbered(&mut self.apps);
+                for (row, _) in chunk.numbers("human_events")?.iter().enumerate().filter(|(_, events)| **events > 0) {
                     let org = ids.of(row);
                     if org != personal {
                         pairs.seen.push((apps.of(row), org));

@@ -7,13 +7,18 @@ use arrow::array::{BooleanArray, Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::columns::{Wanted, days, read_rows, side_by_side};
-use super::orgs::runs;
+use super::days::{days, read, side_by_side};
+use super::orgs::{numbers, runs};
 use super::{Frame, Input, Inputs, Rows, batch, files_of};
+use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
 
-const USE: Wanted<2, 2> = Wanted { texts: ["org_id", "app_id"], numbers: ["human_events", "machine_events"] };
+const USE: Wanted =
+    Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["human_events", "machine_events"] };
+const APPS: Wanted =
+    Wanted { table: "apps", texts: &["app_id", "category", "system", "stage"], others: &["valid_from", "valid_until"] };
+const DEFINITIONS: Wanted = Wanted { table: "deep_definitions", texts: &["excluded_categories"], others: &["day"] };
 
 // What an app says of a day of its use, as bits.
 const ELIGIBLE: u8 = 1;
@@ -51,7 +56,7 @@ struct OrgDay<'a> {
 /// The organisations with an event on each day.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
     let known = Known::read(inputs)?;
-    let mut work = days(files_of(inputs, "org_app_day")?)?;
+    let mut work = days(files_of(inputs, USE.table)?)?;
     work.retain(|(day, _)| *day >= frame.wanted.0 && *day <= frame.wanted.1);
     let schema = Arc::clone(schema);
     Ok(Some(Box::new(side_by_side(work, move |(day, files)| known.of_day(*day, files, &schema)))))
@@ -60,29 +65,35 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<O
 impl Known {
     fn read(inputs: &Inputs) -> Result<Self> {
         let mut apps: HashMap<String, Vec<App>> = HashMap::new();
-        let columns = (["app_id", "category", "system", "stage"], ["valid_from", "valid_until"]);
-        read_rows(files_of(inputs, "apps")?, columns, |[id, category, system, stage], [from, until]| {
-            let stages = STAGES.iter().filter(|(name, _)| stage.split(';').any(|stage| stage == *name));
-            let app = App {
-                from,
-                until,
-                category: category.to_owned(),
-                system: escaped(system),
-                facts: stages.fold(0, |facts, (_, bit)| facts | bit),
-            };
-            apps.entry_ref(id).or_default().push(app);
-        })?;
+        for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
+            let text = |name| Ok::<_, Error>(chunk.texts(name)?.each(|text| text));
+            let (ids, categories, systems) = (text("app_id")?, text("category")?, text("system")?);
+            let facts = chunk.texts("stage")?.each(facts_of_stages);
+            let (from, until) = (chunk.days("valid_from")?, chunk.days("valid_until")?);
+            for row in 0..chunk.rows() {
+                apps.entry_ref(ids.of(row)).or_default().push(App {
+                    from: from[row],
+                    until: until[row],
+                    category: categories.of(row).to_owned(),
+                    system: escaped(systems.of(row)),
+                    facts: facts.of(row),
+                });
+            }
+        }
         let mut excluded = HashMap::new();
         let mut last: Option<(String, Arc<BTreeSet<String>>)> = None;
-        let columns = (["excluded_categories"], ["day"]);
-        read_rows(files_of(inputs, "deep_definitions")?, columns, |[categories], [day]| {
-            let set = match &last {
-                Some((known, set)) if known == categories => Arc::clone(set),
-                _ => Arc::new(categories.split(';').map(str::to_owned).collect()),
-            };
-            last = Some((categories.to_owned(), Arc::clone(&set)));
-            excluded.insert(day, set);
-        })?;
+        for chunk in read(DEFINITIONS, files_of(inputs, DEFINITIONS.table)?)? {
+            let lists = chunk.texts("excluded_categories")?.each(|list| list);
+            for (row, &day) in chunk.days("day")?.iter().enumerate() {
+                let list = lists.of(row);
+                let set = match &last {
+                    Some((known, set)) if known == list => Arc::clone(set),
+                    _ => Arc::new(list.split(';').map(str::to_owned).collect()),
+                };
+                last = Some((list.to_owned(), Arc::clone(&set)));
+                excluded.insert(day, set);
+            }
+        }
         Ok(Self { apps, excluded })
     }
 
@@ -102,25 +113,22 @@ impl Known {
     fn of_day(&self, day: Day, files: &[Input], schema: &SchemaRef) -> Result<RecordBatch> {
         let unknown = || Error::Internal(format!("no definition of deep integration holds on {}", format_day(day)));
         let excluded = self.excluded.get(&day).ok_or_else(unknown)?;
-        let chunks = USE.read_day(files)?;
-        let apps = chunks.iter().map(|chunk| {
-            let (keys, texts) = chunk.texts(1);
-            (keys, texts.into_iter().map(|app| self.fact(app, day, excluded)).collect::<Vec<_>>())
-        });
-        let apps = apps.collect::<Vec<_>>();
+        let chunks = read(USE, files)?;
+        let apps = chunks.iter().map(|chunk| Ok(chunk.texts("app_id")?.each(|app| self.fact(app, day, excluded))));
+        let apps = apps.collect::<Result<Vec<_>>>()?;
+        let (human, machine) = (numbers(&chunks, "human_events")?, numbers(&chunks, "machine_events")?);
         let mut orgs = Vec::new();
         let mut systems: Vec<&str> = Vec::new();
-        for same in runs(&chunks, 0).chunk_by(|one, other| one.org == other.org) {
+        for same in runs(&chunks)?.chunk_by(|one, other| one.org == other.org) {
             let mut facts = None;
             systems.clear();
             for run in same {
-                let (chunk, (keys, of_key)) = (&chunks[run.chunk], &apps[run.chunk]);
+                let (human, machine, apps) = (human[run.chunk], machine[run.chunk], &apps[run.chunk]);
                 for row in run.rows.clone() {
-                    if chunk.numbers(0)[row] + chunk.numbers(1)[row] == 0 {
+                    if human[row] + machine[row] == 0 {
                         continue;
                     }
-                    let fact = usize::try_from(keys[row]).ok().and_then(|key| of_key.get(key));
-                    let &(fact, system) = fact.unwrap_or(&(ELIGIBLE, ""));
+                    let (fact, system) = apps.of(row);
                     facts = Some(facts.unwrap_or(0) | fact);
                     if !system.is_empty() && !systems.contains(&system) {
                         systems.push(system);
@@ -148,6 +156,11 @@ impl Known {
             ],
         )
     }
+}
+
+fn facts_of_stages(stages: &str) -> u8 {
+    let named = STAGES.iter().filter(|(name, _)| stages.split(';').any(|stage| stage == *name));
+    named.fold(0, |facts, (_, bit)| facts | bit)
 }
 
 // A name as it stands in a list whose entries are parted by `;`.

@@ -4,7 +4,7 @@
 
 mod app_breadth;
 mod app_week;
-mod columns;
+mod days;
 mod integration_day;
 mod org_day;
 mod orgs;
@@ -12,15 +12,14 @@ mod seat_month;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::{Int32Type, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::period::{Day, WeekStart};
-
-/// The names that `kernel` in `query.toml` may say.
-pub const KERNELS: &[&str] = &["app_breadth", "app_week", "integration_day", "org_day", "seat_month"];
 
 /// A Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +51,26 @@ pub struct Frame {
 /// Rows in the order of the query's key, piece by piece.
 pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
+type Kernel = fn(&Inputs, Frame, &SchemaRef) -> Result<Option<Rows>>;
+
+const KERNELS: [(&str, Kernel); 5] = [
+    ("app_breadth", app_breadth::run),
+    ("app_week", app_week::run),
+    ("integration_day", integration_day::run),
+    ("org_day", org_day::run),
+    ("seat_month", seat_month::run),
+];
+
+/// The names that `kernel` in `query.toml` may say.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KERNELS.into_iter().map(|(name, _)| name)
+}
+
 /// Computes what a query's SQL says; `None` if that would take more memory than allowed. `schema` is that of the result.
 pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    match name {
-        "app_breadth" => app_breadth::run(files_of(inputs, "org_app_day")?, frame, schema),
-        "app_week" => app_week::run(inputs, frame, schema),
-        "integration_day" => integration_day::run(inputs, frame, schema),
-        "org_day" => org_day::run(inputs, frame, schema),
-        "seat_month" => seat_month::run(files_of(inputs, "user_day")?, frame, schema),
-        _ => Err(Error::Definition(format!("kernel=`{name}` does not exist; there are: {}", KERNELS.join(", ")))),
-    }
+    let kernel = KERNELS.into_iter().find(|(known, _)| *known == name);
+    let (_, kernel) = kernel.ok_or_else(|| Error::Definition(format!("kernel=`{name}` does not exist")))?;
+    kernel(inputs, frame, schema)
 }
 
 fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [Input]> {
@@ -80,4 +89,15 @@ fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
 // Codes of texts as Arrow has them.
 fn keys(codes: impl Iterator<Item = u32>) -> Int32Array {
     codes.map(u32::cast_signed).collect()
+}
+
+// Names as a column: what the numbers stand for, and each row's number.
+fn coded(names: &StringArray, keys: Int32Array) -> Result<DictionaryArray<Int32Type>> {
+    DictionaryArray::try_new(keys, Arc::new(names.clone()))
+        .map_err(|e| Error::Internal(format!("a kernel numbers texts that it does not have: {e}")))
+}
+
+// The texts of names in the order of their numbers.
+fn texts(names: &Names) -> StringArray {
+    StringArray::from_iter_values(names.texts())
 }

@@ -4,16 +4,22 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
+use hashbrown::HashMap;
 
-use super::columns::{Chunk, Wanted, days, read_small, side_by_side};
-use super::orgs::runs;
+use super::days::{days, read, side_by_side};
+use super::orgs::{numbers, runs};
 use super::{Frame, Input, Inputs, Rows, batch, files_of};
+use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
 
-const APPS: Wanted<1, 2> = Wanted { texts: ["org_id"], numbers: ["human_events", "usage_ms"] };
-const USERS: Wanted<1, 1> = Wanted { texts: ["org_id"], numbers: ["users"] };
-const DEFINITION: [&str; 4] = ["org_min_usage_ms", "app_min_usage_ms", "min_apps", "min_users"];
+const APPS: Wanted = Wanted { table: "org_app_day", texts: &["org_id"], others: &["human_events", "usage_ms"] };
+const USERS: Wanted = Wanted { table: "org_users_day", texts: &["org_id"], others: &["users"] };
+const DEFINITIONS: Wanted = Wanted {
+    table: "dag_definitions",
+    texts: &[],
+    others: &["day", "org_min_usage_ms", "app_min_usage_ms", "min_apps", "min_users"],
+};
 
 /// The thresholds of a day.
 #[derive(Debug, Clone, Copy)]
@@ -42,15 +48,14 @@ struct OrgDay<'a> {
 
 /// The active organisations of all days.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let thresholds = read_small(files_of(inputs, "dag_definitions")?, DEFINITION)?;
-    let mut users = days(files_of(inputs, "org_users_day")?)?.into_iter().peekable();
+    let thresholds = thresholds(inputs)?;
+    let mut users = days(files_of(inputs, USERS.table)?)?.into_iter().peekable();
     let mut work = Vec::new();
-    for (day, apps) in days(files_of(inputs, "org_app_day")?)? {
+    for (day, apps) in days(files_of(inputs, APPS.table)?)? {
         while users.next_if(|(of_users, _)| *of_users < day).is_some() {}
         let users = users.next_if(|(of_users, _)| *of_users == day).map(|(_, files)| files).unwrap_or_default();
         let unknown = || Error::Internal(format!("no definition of DAG holds on {}", format_day(day)));
-        let [org_min_usage_ms, app_min_usage_ms, min_apps, min_users] = *thresholds.get(&day).ok_or_else(unknown)?;
-        let thresholds = Thresholds { org_min_usage_ms, app_min_usage_ms, min_apps, min_users };
+        let thresholds = *thresholds.get(&day).ok_or_else(unknown)?;
         if day >= frame.wanted.0 && day <= frame.wanted.1 {
             work.push(Work { day, apps, users, thresholds });
         }
@@ -59,16 +64,35 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<O
     Ok(Some(Box::new(side_by_side(work, move |work| of_day(work, &schema)))))
 }
 
+// By the day on which they hold.
+fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
+    let mut by_day = HashMap::new();
+    for chunk in read(DEFINITIONS, files_of(inputs, DEFINITIONS.table)?)? {
+        let [org_min_usage, app_min_usage] = [chunk.numbers("org_min_usage_ms")?, chunk.numbers("app_min_usage_ms")?];
+        let [min_apps, min_users] = [chunk.numbers("min_apps")?, chunk.numbers("min_users")?];
+        by_day.extend(chunk.days("day")?.iter().enumerate().map(|(row, &day)| {
+            let thresholds = Thresholds {
+                org_min_usage_ms: org_min_usage[row],
+                app_min_usage_ms: app_min_usage[row],
+                min_apps: min_apps[row],
+                min_users: min_users[row],
+            };
+            (day, thresholds)
+        }));
+    }
+    Ok(by_day)
+}
+
 fn of_day(work: &Work, schema: &SchemaRef) -> Result<RecordBatch> {
-    let (apps, users) = (APPS.read_day(&work.apps)?, USERS.read_day(&work.users)?);
-    let orgs = orgs(&apps, work.thresholds.app_min_usage_ms);
-    let of_users = runs(&users, 0);
+    let (apps, users) = (read(APPS, &work.apps)?, read(USERS, &work.users)?);
+    let orgs = orgs(&apps, work.thresholds.app_min_usage_ms)?;
+    let (of_users, counts) = (runs(&users)?, numbers(&users, "users")?);
     let mut of_users = of_users.iter().peekable();
     let mut counted: Vec<(i64, &OrgDay)> = Vec::with_capacity(orgs.len());
     for org in &orgs {
         while of_users.next_if(|run| run.org < org.org).is_some() {}
         if let Some(run) = of_users.next_if(|run| run.org == org.org) {
-            counted.push((users[run.chunk].numbers(0)[run.rows.start], org));
+            counted.push((counts[run.chunk][run.rows.start], org));
         }
     }
     let Thresholds { org_min_usage_ms, min_apps, min_users, .. } = work.thresholds;
@@ -91,14 +115,15 @@ fn of_day(work: &Work, schema: &SchemaRef) -> Result<RecordBatch> {
 }
 
 /// The organisations with a human event.
-fn orgs(chunks: &[Chunk<1, 2>], app_min_usage_ms: i64) -> Vec<OrgDay<'_>> {
+fn orgs(chunks: &[Chunk], app_min_usage_ms: i64) -> Result<Vec<OrgDay<'_>>> {
+    let (human_events, usage_ms) = (numbers(chunks, "human_events")?, numbers(chunks, "usage_ms")?);
     let mut orgs = Vec::new();
-    for same in runs(chunks, 0).chunk_by(|one, other| one.org == other.org) {
+    for same in runs(chunks)?.chunk_by(|one, other| one.org == other.org) {
         let Some(org) = same.first().map(|run| run.org) else { continue };
         let mut counted = OrgDay { org, apps: 0, over_threshold: 0, usage_ms: 0 };
         for run in same {
-            let chunk = &chunks[run.chunk];
-            let rows = chunk.numbers(0)[run.rows.clone()].iter().zip(&chunk.numbers(1)[run.rows.clone()]);
+            let human_events = &human_events[run.chunk][run.rows.clone()];
+            let rows = human_events.iter().zip(&usage_ms[run.chunk][run.rows.clone()]);
             for (_, &usage_ms) in rows.filter(|(human_events, _)| **human_events > 0) {
                 counted.apps += 1;
                 counted.over_threshold += i64::from(usage_ms >= app_min_usage_ms);
@@ -109,5 +134,5 @@ fn orgs(chunks: &[Chunk<1, 2>], app_min_usage_ms: i64) -> Vec<OrgDay<'_>> {
             orgs.push(counted);
         }
     }
-    orgs
+    Ok(orgs)
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::columns::Chunk;
+use crate::columns::Chunk;
+use crate::error::Result;
 
 /// Neighbouring rows of one organisation in one chunk.
 #[derive(Debug, Clone)]
@@ -13,22 +14,30 @@ pub(super) struct Run<'a> {
 }
 
 /// The runs of all organisations in the order of their ids, personal use left out; those of one organisation are
-/// neighbours. `place` is that of the column of organisations, by which the rows of a file are sorted.
-pub(super) fn runs<const T: usize, const N: usize>(chunks: &[Chunk<T, N>], place: usize) -> Vec<Run<'_>> {
+/// neighbours. Their column is `org_id`, by which the rows of a file are sorted.
+pub(super) fn runs(chunks: &[Chunk]) -> Result<Vec<Run<'_>>> {
     let mut runs = Vec::new();
     for (number, chunk) in chunks.iter().enumerate() {
-        let (keys, texts) = chunk.texts(place);
+        let texts = chunk.texts("org_id")?;
+        let orgs = texts.each(|org| org);
         let mut start = 0;
-        for same in keys.chunk_by(|one, other| one == other) {
+        for same in texts.keys().chunk_by(|one, other| one == other) {
             let rows = start..start + same.len();
+            let org = orgs.of(start);
             start = rows.end;
-            let org = same.first().and_then(|key| usize::try_from(*key).ok()).and_then(|key| texts.get(key)).copied();
-            runs.extend(org.filter(|org| !org.is_empty()).map(|org| Run { org, chunk: number, rows }));
+            if !org.is_empty() {
+                runs.push(Run { org, chunk: number, rows });
+            }
         }
     }
     // A large day has several files, and no organisation is in two of them.
     if !runs.is_sorted_by(|one: &Run, other: &Run| one.org <= other.org) {
         runs.sort_by(|one, other| one.org.cmp(other.org));
     }
-    runs
+    Ok(runs)
+}
+
+/// A column of whole numbers of each chunk.
+pub(super) fn numbers<'a>(chunks: &'a [Chunk], name: &str) -> Result<Vec<&'a [i64]>> {
+    chunks.iter().map(|chunk| chunk.numbers(name)).collect()
 }

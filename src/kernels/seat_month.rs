@@ -7,13 +7,14 @@ use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch,
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::columns::{Chunk, Wanted, coded, days, side_by_side, texts};
-use super::{Frame, Input, Rows, batch, keys};
+use super::days::read_days;
+use super::{Frame, Inputs, Rows, batch, coded, files_of, keys, texts};
+use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::{Day, Grain};
 
-const COLUMNS: Wanted<2, 1> = Wanted { texts: ["org_id", "user_id"], numbers: ["human_events"] };
+const COLUMNS: Wanted = Wanted { table: "user_day", texts: &["org_id", "user_id"], others: &["human_events"] };
 const WINDOW: Day = 28;
 // As many bits as the longest month has days.
 const MONTH: u32 = 0x7fff_ffff;
@@ -41,21 +42,23 @@ struct Seats {
 }
 
 /// The seats of all months, those of a month in the order of users and organisations.
-pub(super) fn run(inputs: &[Input], frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let days = days(inputs)?;
-    let Some(first) = days.first().map(|(day, _)| *day) else { return Ok(Some(Box::new(std::iter::empty()))) };
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
+    let inputs = files_of(inputs, COLUMNS.table)?;
+    let Some(first) = inputs.iter().find_map(|input| input.day) else {
+        return Ok(Some(Box::new(std::iter::empty())));
+    };
     let mut seats = Seats::default();
     let mut months: Vec<(Day, Vec<Seat>)> = Vec::new();
     let mut month = Grain::Month.index(first);
     let mut held = 0;
-    for day in side_by_side(days, |(day, files)| Ok((*day, COLUMNS.read_day(files)?))) {
+    for day in read_days(COLUMNS, inputs)? {
         let (day, chunks) = day?;
         while month < Grain::Month.index(day) {
             held += seats.end_month(month, frame, &mut months);
             month += 1;
         }
         for chunk in &chunks {
-            seats.add(day, chunk);
+            seats.add(day, chunk)?;
         }
         if seats.bytes() + held * size_of::<Seat>() as u64 > frame.memory {
             return Ok(None);
@@ -78,15 +81,16 @@ pub(super) fn run(inputs: &[Input], frame: Frame, schema: &SchemaRef) -> Result<
 }
 
 impl Seats {
-    fn add(&mut self, day: Day, chunk: &Chunk<2, 1>) {
+    fn add(&mut self, day: Day, chunk: &Chunk) -> Result<()> {
         let place = day - Grain::Month.first_day(Grain::Month.index(day));
         let next = Grain::Month.last_day(Grain::Month.index(day)) + 1;
         let active = 1_u32 << place;
         let seen = (0x0fff_ffff << place) & MONTH;
         // Days of the next month whose window still holds this one.
         let seen_next = u32::try_from(day + WINDOW - next).map_or(0, |days| (1_u32 << days) - 1);
-        let (orgs, users) = (chunk.numbered(0, &mut self.orgs), chunk.numbered(1, &mut self.users));
-        for (row, &events) in chunk.numbers(0).iter().enumerate() {
+        let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
+        let users = chunk.texts("user_id")?.numbered(&mut self.users);
+        for (row, &events) in chunk.numbers("human_events")?.iter().enumerate() {
             if events == 0 {
                 continue;
             }
@@ -95,6 +99,7 @@ impl Seats {
             self.seen[seat] |= seen;
             self.seen_next[seat] |= seen_next;
         }
+        Ok(())
     }
 
     fn number(&mut self, user: u32, org: u32) -> usize {

@@ -9,7 +9,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::org::{KNOWN, check_known};
 use super::run::{Ground, lay_ground};
-use super::{RunOrder, at_hand};
+use super::{RunOrder, prepare};
 use crate::catalog::{Catalog, Column, Group, IN_REPORT, Query};
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
@@ -97,9 +97,7 @@ pub async fn explain<'a>(
     let address = question.address(metric, &steps, as_of, settings.report.week_start)?;
     let (steps, open) = within_reach(steps, &address);
     let wanted = steps.iter().map(|step| step.query.name.as_str()).chain([metric.name.as_str(), KNOWN]);
-    let order = catalog.order(&wanted.collect::<Vec<_>>())?;
-    metrics::compute(engine, &order, &mut ground.metrics).await?;
-    let here = at_hand(settings, engine, &order, &ground.metrics).await?;
+    let here = prepare(settings, engine, catalog, &wanted.collect::<Vec<_>>(), &mut ground.metrics).await?;
     let engine = here.as_ref().unwrap_or(engine);
 
     if let Some(Cell::Text(org_id)) = address.get("org_id")
@@ -143,9 +141,7 @@ pub async fn answer(
     let order = RunOrder { as_of, ..RunOrder::default() };
     let mut ground = lay_ground(settings, engine, &order).await?;
     let address = Address::of_arguments(query, arguments)?;
-    let order = catalog.order(&[query.name.as_str()])?;
-    metrics::compute(engine, &order, &mut ground.metrics).await?;
-    let here = at_hand(settings, engine, &order, &ground.metrics).await?;
+    let here = prepare(settings, engine, catalog, &[query.name.as_str()], &mut ground.metrics).await?;
     let engine = here.as_ref().unwrap_or(engine);
     metrics::answer(engine, query, &address.bind(query, &ground.metrics.parameters)?).await
 }

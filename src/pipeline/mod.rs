@@ -17,7 +17,7 @@ pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 
-use crate::catalog::Query;
+use crate::catalog::Catalog;
 use crate::dimensions::{self, Users};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -27,19 +27,22 @@ use crate::seal::{self, Limits, Who};
 use crate::settings::{EngineKind, EngineSettings, Settings};
 use crate::store::{Snapshot, Stale, Store, WriterLock};
 
-/// What is asked about one row or one organisation reads little, wherever the reports are computed: it is answered in this
-/// process, over what was computed in this order. `None` if the engine is in this process already.
-async fn at_hand(
+/// Computes what these queries stand on, and gives the engine to ask them of, if it is another one: what is asked about one
+/// row or one organisation reads little, wherever the reports are computed, and is answered in this process.
+async fn prepare(
     settings: &Settings,
     engine: &Engine,
-    order: &[&Query],
-    ground: &metrics::Ground,
+    catalog: &Catalog,
+    asked: &[&str],
+    ground: &mut metrics::Ground,
 ) -> Result<Option<Engine>> {
+    let order = catalog.order(asked)?;
+    metrics::compute(engine, &order, ground).await?;
     if engine.is_local() {
         return Ok(None);
     }
     let here = Engine::start(&EngineSettings { kind: EngineKind::Local, ..settings.engine.clone() }).await?;
-    metrics::register(&here, order, ground).await?;
+    metrics::register(&here, &order, ground).await?;
     Ok(Some(here))
 }
 

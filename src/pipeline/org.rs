@@ -1,7 +1,7 @@
 //! One organisation as the store knows it: the sections of its card, over the same tables as the reports.
 
 use super::run::lay_ground;
-use super::{RunOrder, at_hand};
+use super::{RunOrder, prepare};
 use crate::catalog::Catalog;
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
@@ -44,9 +44,7 @@ pub async fn org<'a>(
     })?;
     let sections = catalog.org_card();
     let wanted = sections.iter().map(|section| section.name.as_str()).chain([KNOWN]);
-    let order = catalog.order(&wanted.collect::<Vec<_>>())?;
-    metrics::compute(engine, &order, &mut ground.metrics).await?;
-    let here = at_hand(settings, engine, &order, &ground.metrics).await?;
+    let here = prepare(settings, engine, catalog, &wanted.collect::<Vec<_>>(), &mut ground.metrics).await?;
     let engine = here.as_ref().unwrap_or(engine);
     check_known(engine, catalog, &ground.metrics.parameters, org_id).await?;
     let address = Address::of_org(org_id);

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::binary::{Desk, files};
+use crate::log::made_up_dimensions;
 
 const FIRST_DAY: i32 = 20_480;
 
@@ -74,16 +75,7 @@ fn made_up(seed: u64, orgs: u32) -> World {
     let root = tempfile::tempdir().expect("a folder");
     let plan = Plan { seed, orgs, first_day: FIRST_DAY, days: 70, ..Plan::sample() };
     let made = generate::generate(&plan, root.path(), &|_, _| ()).expect("logs");
-    let mut settings = Settings::default();
-    for (name, place) in [
-        ("orgs.csv", &mut settings.dimensions.orgs),
-        ("users.csv", &mut settings.dimensions.users),
-        ("apps.csv", &mut settings.dimensions.apps),
-        ("campaigns.csv", &mut settings.dimensions.campaigns),
-        ("account_lists.csv", &mut settings.dimensions.account_lists),
-    ] {
-        *place = Some(root.path().join(name));
-    }
+    let settings = Settings { dimensions: made_up_dimensions(root.path()), ..Settings::default() };
     let logs: Vec<Input> =
         made.files.into_iter().map(|path| Input::Path(path.to_string_lossy().into_owned())).collect();
     World::new(root, settings, &logs)

@@ -19,6 +19,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::binary::files;
+use crate::log::made_up_dimensions;
 
 const DAYS: u32 = 75;
 const FIRST_DAY: i32 = 20_480;
@@ -86,16 +87,7 @@ impl World {
         let made = generate::generate(&plan, root.path(), &|_, _| ()).expect("logs");
         let mut settings = Settings::default();
         settings.store.path = root.path().join("store");
-        for (name, place) in [
-            ("orgs.csv", &mut settings.dimensions.orgs),
-            ("users.csv", &mut settings.dimensions.users),
-            ("apps.csv", &mut settings.dimensions.apps),
-            ("campaigns.csv", &mut settings.dimensions.campaigns),
-            ("account_lists.csv", &mut settings.dimensions.account_lists),
-            ("calendar.csv", &mut settings.dimensions.calendar),
-        ] {
-            *place = Some(root.path().join(name));
-        }
+        settings.dimensions = made_up_dimensions(root.path());
         let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("a runtime");
         Self { root, runtime, settings, missing: made.files, as_of: None }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,6 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
 use orgpulse::period::Day;
 use orgpulse::seal::Who;
+use orgpulse::settings::DimensionSettings;
 use orgpulse::store::{DataFile, TableFiles, staged_schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::{Strategy, prop};
@@ -129,4 +131,17 @@ pub(crate) fn read(table: &TableFiles, files: &[DataFile]) -> Vec<Row> {
         reader.flat_map(|batch| rows(file.day, &batch.expect("rows"))).collect::<Vec<_>>()
     };
     files.iter().flat_map(read).collect()
+}
+
+/// The dimension files that the generator writes into a folder.
+pub(crate) fn made_up_dimensions(folder: &Path) -> DimensionSettings {
+    let file = |name: &str| Some(folder.join(name));
+    DimensionSettings {
+        orgs: file("orgs.csv"),
+        users: file("users.csv"),
+        apps: file("apps.csv"),
+        campaigns: file("campaigns.csv"),
+        account_lists: file("account_lists.csv"),
+        calendar: file("calendar.csv"),
+    }
 }

@@ -10,8 +10,8 @@ SELECT
     seconds(usage_ms) AS usage_seconds
 FROM counted_events
 WHERE
-    day >= period_start($grain, $cohort + $period * CASE $grain WHEN 'day' THEN 1 WHEN 'week' THEN 7 ELSE 31 END, $week_start)
-    AND day <= period_end($grain, $cohort + $period * CASE $grain WHEN 'day' THEN 1 WHEN 'week' THEN 7 ELSE 31 END, $week_start)
+    day >= period_after($grain, $cohort, $period, $week_start)
+    AND day <= period_end($grain, period_after($grain, $cohort, $period, $week_start), $week_start)
     AND day <= $as_of
     AND org_id = $org_id
     AND is_human

@@ -3,7 +3,7 @@ WITH org AS (
     SELECT
         id AS org_id,
         min(month) AS cohort,
-        bool_or(month = period_start('month', $cohort + 31 * $period, $week_start)) AS is_retained
+        bool_or(month = period_after('month', $cohort, $period, $week_start)) AS is_retained
     FROM activity_calendar
     WHERE entity = 'org'
     GROUP BY id
@@ -14,9 +14,9 @@ seat AS (
     SELECT
         org_id,
         user_id,
-        bool_or(month = period_start('month', $cohort + 31 * $period, $week_start)) AS is_retained
+        bool_or(month = period_after('month', $cohort, $period, $week_start)) AS is_retained
     FROM seat_month
-    WHERE active_bits > 0 AND org_id <> '' AND month IN ($cohort, period_start('month', $cohort + 31 * $period, $week_start))
+    WHERE active_bits > 0 AND org_id <> '' AND month IN ($cohort, period_after('month', $cohort, $period, $week_start))
     GROUP BY org_id, user_id
     HAVING min(month) = $cohort
 ),

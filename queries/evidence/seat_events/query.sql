@@ -5,9 +5,9 @@ WITH span AS (
         coalesce($cohort, $month - 28) AS then_first,
         coalesce(period_end('month', $cohort, $week_start), $month - 1) AS then_last,
         coalesce(
-            period_start('month', $cohort + 31 * $period, $week_start), period_end('month', $month, $week_start) - 27
+            period_after('month', $cohort, $period, $week_start), period_end('month', $month, $week_start) - 27
         ) AS now_first,
-        period_end('month', coalesce($cohort + 31 * $period, $month), $week_start) AS now_last
+        period_end('month', coalesce(period_after('month', $cohort, $period, $week_start), $month), $week_start) AS now_last
 )
 
 SELECT
@@ -26,7 +26,7 @@ FROM counted_events AS event
 CROSS JOIN span
 WHERE
     event.day BETWEEN coalesce($cohort, $month - 28)
-        AND period_end('month', coalesce($cohort + 31 * $period, $month), $week_start)
+        AND period_end('month', coalesce(period_after('month', $cohort, $period, $week_start), $month), $week_start)
     AND event.day <= $as_of
     AND (event.day BETWEEN span.then_first AND span.then_last OR event.day BETWEEN span.now_first AND span.now_last)
     AND event.org_id = $org_id

@@ -8,8 +8,8 @@ SELECT
     CASE WHEN human_events > 0 THEN day END AS counted_day
 FROM user_day
 WHERE
-    day >= period_start($grain, $cohort + $period * CASE $grain WHEN 'day' THEN 1 WHEN 'week' THEN 7 ELSE 31 END, $week_start)
-    AND day <= period_end($grain, $cohort + $period * CASE $grain WHEN 'day' THEN 1 WHEN 'week' THEN 7 ELSE 31 END, $week_start)
+    day >= period_after($grain, $cohort, $period, $week_start)
+    AND day <= period_end($grain, period_after($grain, $cohort, $period, $week_start), $week_start)
     AND day <= $as_of
     AND user_id = $user_id
 ORDER BY user_id, active_on, org_id

@@ -22,7 +22,7 @@ pub const RATE: DataType = DataType::Decimal128(38, 6);
 /// Seconds have three decimals: a millisecond is exact.
 pub const SECONDS: DataType = DataType::Decimal128(38, 3);
 
-/// Makes the functions known: `rate`, `seconds`, `period_start`, `period_end`, and those about calendars.
+/// Makes the functions known: `rate`, `seconds`, `period_start`, `period_end`, `period_after`, and those about calendars.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     use Argument::{Date, Integer, Text};
     let functions = [
@@ -30,6 +30,7 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         Function::new("seconds", &[Integer], SECONDS, seconds),
         Function::new("period_start", &[Text, Date, Text], DataType::Date32, period_starts),
         Function::new("period_end", &[Text, Date, Text], DataType::Date32, period_ends),
+        Function::new("period_after", &[Text, Date, Integer, Text], DataType::Date32, periods_after),
     ];
     for function in functions.into_iter().chain(calendars::functions()) {
         registry.register_udf(Arc::new(ScalarUDF::from(function)))?;
@@ -193,6 +194,24 @@ fn periods(arguments: &[ArrayRef], edge: fn(Grain, i32) -> i32) -> Result<ArrayR
     Ok(Arc::new(edges.collect::<Result<Date32Array>>()?))
 }
 
+// The first day of the period so many periods after that of a day.
+fn periods_after(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    let (grains, days) = (texts(arguments, 0)?, dates(arguments, 1)?);
+    let (counts, week_starts) = (integers(arguments, 2)?, texts(arguments, 3)?);
+    let firsts = grains.iter().zip(days).zip(counts).zip(week_starts).map(|(((grain, day), count), week_start)| {
+        let (Some(grain), Some(day), Some(count), Some(week_start)) = (grain, day, count, week_start) else {
+            return Ok(None);
+        };
+        let grain = grain_of(grain, week_start)?;
+        let index = i32::try_from(count).ok().and_then(|count| grain.index(day).checked_add(count));
+        // So that neither this day nor the last of its period leaves the calendar.
+        let index = index.filter(|index| index.unsigned_abs() < 100_000_000);
+        let far = || DataFusionError::Execution(format!("{count} periods lead out of the calendar"));
+        index.map(|index| Some(grain.first_day(index))).ok_or_else(far)
+    });
+    Ok(Arc::new(firsts.collect::<Result<Date32Array>>()?))
+}
+
 fn grain_of(grain: &str, week_start: &str) -> Result<Grain> {
     let week_start = match week_start {
         "monday" => WeekStart::Monday,
@@ -316,6 +335,12 @@ mod tests {
         check("period_end('week', date '2026-01-04', 'sunday')", "2026-01-10").await;
         check("period_start('month', date '2024-02-29', 'monday')", "2024-02-01").await;
         check("period_end('month', date '2024-02-01', 'monday')", "2024-02-29").await;
+        check("period_after('month', date '2026-01-31', 1, 'monday')", "2026-02-01").await;
+        check("period_after('month', date '2026-01-01', -13, 'monday')", "2024-12-01").await;
+        check("period_after('week', date '2026-01-04', 2, 'sunday')", "2026-01-18").await;
+        check("period_after('day', d, 0, 'monday') from (values (date '2024-02-29'), (null)) v(d)", "2024-02-29 ")
+            .await;
+        check("period_after('month', date '2026-01-01', 9000000000, 'monday')", "lead out of the calendar").await;
         check("period_start('day', d, 'monday') from (values (date '2024-02-29'), (null)) v(d)", "2024-02-29 ").await;
         check("period_start('year', date '2024-02-29', 'monday')", "grain 'year' is not one of").await;
         check("period_start('week', date '2024-02-29', 'friday')", "week start 'friday' is not one of").await;

@@ -1,0 +1,160 @@
+//! Tables in Parquet files, read by columns: texts as codes of the texts that they are, others by the type that the reader
+//! knows. A column that is not there, not full, or of another type refuses the table. It does not know what columns mean.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Field, Int32Type, Int64Type, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+use crate::error::{Error, Result};
+use crate::names::Names;
+use crate::period::Day;
+
+// The rows of a row group, which share the list of their texts.
+const BATCH_ROWS: usize = 256 * 1024;
+
+/// What is read of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The table's name, for errors.
+    pub(crate) table: &'static str,
+    /// Columns of text.
+    pub(crate) texts: &'static [&'static str],
+    /// Columns of other types.
+    pub(crate) others: &'static [&'static str],
+}
+
+/// Some rows, in the order of their file.
+pub(crate) struct Chunk {
+    table: &'static str,
+    batch: RecordBatch,
+}
+
+/// A column of texts: each row's place in a list of texts, and the list. It may hold a text twice, and some that no row has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Texts<'a> {
+    keys: &'a [i32],
+    list: &'a StringArray,
+}
+
+/// What is known of the texts of a column.
+pub(crate) struct Known<'a, V> {
+    keys: &'a [i32],
+    of_key: Vec<V>,
+}
+
+/// A table is not what its name promises.
+pub(crate) fn wrong(table: &str, what: &str) -> Error {
+    Error::Definition(format!("table `{table}` has {what}"))
+}
+
+impl Wanted {
+    /// The rows of one file.
+    pub(crate) fn read(self, path: &Path) -> Result<impl Iterator<Item = Result<Chunk>> + use<>> {
+        let path: Arc<Path> = Arc::from(path);
+        let broken = |error: &dyn std::fmt::Display| Error::path("read", &path, error);
+        let file = File::open(&path).map_err(|e| Error::path("open", &path, e))?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| broken(&e))?;
+        let coded = ArrowReaderOptions::new().with_schema(self.coded(metadata.schema()).into());
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, coded).map_err(|e| broken(&e))?;
+        let names = self.texts.iter().chain(self.others).copied();
+        let columns = ProjectionMask::columns(builder.parquet_schema(), names);
+        let reader = builder.with_projection(columns).with_batch_size(BATCH_ROWS).build().map_err(|e| broken(&e))?;
+        let table = self.table;
+        Ok(reader.map(move |batch| match batch {
+            Ok(batch) => Ok(Chunk { table, batch }),
+            Err(error) => Err(Error::path("read", &path, error)),
+        }))
+    }
+
+    // The schema that makes the reader leave the wanted texts coded, as they are in the file.
+    fn coded(self, schema: &Schema) -> Schema {
+        let fields = schema.fields().iter().map(|field| match field.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+                if self.texts.contains(&field.name().as_str()) =>
+            {
+                let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                Field::new(field.name(), coded, field.is_nullable())
+            }
+            _ => Field::clone(field),
+        });
+        Schema::new(fields.collect::<Vec<_>>())
+    }
+}
+
+impl Chunk {
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// A column of whole numbers.
+    pub(crate) fn numbers(&self, name: &str) -> Result<&[i64]> {
+        Ok(self.primitives::<Int64Type>(name, "whole numbers")?.values())
+    }
+
+    /// A column of days.
+    pub(crate) fn days(&self, name: &str) -> Result<&[Day]> {
+        Ok(self.primitives::<Date32Type>(name, "dates")?.values())
+    }
+
+    /// A column of true and false.
+    pub(crate) fn flags(&self, name: &str) -> Result<&BooleanArray> {
+        self.column(name)?.as_boolean_opt().ok_or_else(|| self.mistyped(name, "true or false"))
+    }
+
+    /// A column of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Texts<'_>> {
+        let column: Option<&DictionaryArray<Int32Type>> = self.column(name)?.as_dictionary_opt();
+        let texts = column.and_then(|column| {
+            let list = column.values().as_string_opt::<i32>()?;
+            Some(Texts { keys: column.keys().values(), list })
+        });
+        texts.ok_or_else(|| self.mistyped(name, "text"))
+    }
+
+    fn primitives<T: ArrowPrimitiveType>(&self, name: &str, needed: &str) -> Result<&PrimitiveArray<T>> {
+        self.column(name)?.as_primitive_opt().ok_or_else(|| self.mistyped(name, needed))
+    }
+
+    fn column(&self, name: &str) -> Result<&ArrayRef> {
+        let wrong = |what: &str| wrong(self.table, &format!("{what} `{name}`"));
+        let array = self.batch.column_by_name(name).ok_or_else(|| wrong("no column"))?;
+        if array.is_nullable() && array.logical_null_count() > 0 {
+            return Err(wrong("empty values in column"));
+        }
+        Ok(array)
+    }
+
+    fn mistyped(&self, name: &str, needed: &str) -> Error {
+        wrong(self.table, &format!("a column `{name}` that is not {needed}"))
+    }
+}
+
+impl<'a> Texts<'a> {
+    /// Each row's place in the list.
+    pub(crate) fn keys(self) -> &'a [i32] {
+        self.keys
+    }
+
+    /// Asks something about each text of the list, not about each row.
+    pub(crate) fn each<V: Copy + Default>(self, ask: impl FnMut(&'a str) -> V) -> Known<'a, V> {
+        Known { keys: self.keys, of_key: self.list.iter().map(Option::unwrap_or_default).map(ask).collect() }
+    }
+
+    /// The texts as numbers.
+    pub(crate) fn numbered(self, names: &mut Names) -> Known<'a, u32> {
+        self.each(|text| names.number(0, text))
+    }
+}
+
+impl<V: Copy + Default> Known<'_, V> {
+    /// What is known of a row's text.
+    pub(crate) fn of(&self, row: usize) -> V {
+        usize::try_from(self.keys[row]).ok().and_then(|key| self.of_key.get(key)).copied().unwrap_or_default()
+    }
+}
