@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::frames::{Frame, Inputs, Jobs};
 use crate::kernels::{self, Input};
 use crate::period::format_day;
-use crate::store::{DataFile, TableFiles, write_result};
+use crate::store::{DataFile, TableFiles, write_files};
 use kept::{Ingredients, Kept, KeptFile};
 use pieces::{Dealer, Piece, joined, pieces};
 use rows::Checked;
@@ -314,7 +314,7 @@ async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -
         let mut files = Vec::with_capacity(pieces.len());
         for piece in &pieces {
             let rows = std::iter::from_fn(|| dealer.next_of(piece));
-            let file = write_result(&root, &schema, &sort_key, rows)?;
+            let file = write_files(&root, None, &schema, &sort_key, rows)?;
             files.push(file.map(|file| keep_file(&root, file)).transpose()?);
         }
         Ok(files)

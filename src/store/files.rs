@@ -1,10 +1,13 @@
 //! Parquet files: how they are written, and the list of files that is a table at one moment.
 //! It does not know what a version is or which files exist; the log decides that.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -16,6 +19,9 @@ use super::groups::{GroupWriter, properties};
 use super::stats::delta_stats;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
+
+// Syncing waits for the disk, not for a processor.
+const SYNCS_AT_ONCE: usize = 16;
 
 /// One Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +79,10 @@ impl TableFiles {
     }
 }
 
-/// Writes sorted batches as one Parquet file under `root` (in `day=YYYY-MM-DD/` if `day` is given) and syncs it.
-/// No batch, or only empty ones: `None`, and no file. Holds at most one row group; a file that could not be finished
-/// is removed. A batch of other columns than `schema` is an internal error, a full disk a storage error.
+/// Writes sorted batches as one Parquet file under `root` (in `day=YYYY-MM-DD/` if `day` is given). No batch, or only
+/// empty ones: `None`, and no file. Holds at most one row group; a file that could not be finished is removed. It may be
+/// gone or cut after a power cut, until it is committed to a table. A batch of other columns than `schema` is an
+/// internal error, a full disk a storage error.
 pub fn write_files(
     root: &Path,
     day: Option<Day>,
@@ -83,27 +90,6 @@ pub fn write_files(
     sort_key: &[&str],
     batches: impl IntoIterator<Item = Result<RecordBatch>>,
 ) -> Result<Option<DataFile>> {
-    let file = write(root, day, schema, sort_key, batches)?;
-    file.map(|file| file.sync(root)).transpose()
-}
-
-/// Like [`write_files`], for what can be made again: the file may be gone or cut after a power cut.
-pub fn write_result(
-    root: &Path,
-    schema: &SchemaRef,
-    sort_key: &[&str],
-    batches: impl IntoIterator<Item = Result<RecordBatch>>,
-) -> Result<Option<DataFile>> {
-    Ok(write(root, None, schema, sort_key, batches)?.map(|file| file.data))
-}
-
-fn write(
-    root: &Path,
-    day: Option<Day>,
-    schema: &SchemaRef,
-    sort_key: &[&str],
-    batches: impl IntoIterator<Item = Result<RecordBatch>>,
-) -> Result<Option<Written>> {
     let mut open: Option<OpenFile> = None;
     for batch in batches {
         let batch = batch?;
@@ -119,19 +105,34 @@ fn write(
     open.map(|file| file.finish(day, schema)).transpose()
 }
 
-// A finished file, which a power cut may still take.
-struct Written {
-    file: File,
-    path: PathBuf,
-    data: DataFile,
+/// Makes written files outlive a power cut, and their names in the folders up to `root`. Many at once share what the
+/// file system writes for one.
+pub(super) fn sync_files(root: &Path, files: &[DataFile]) -> Result<()> {
+    let sync = |path: &Path| {
+        let synced = File::open(path).and_then(|file| file.sync_all());
+        synced.map_err(|error| Error::path("sync", path, error))
+    };
+    let paths = files.iter().map(|file| Path::new(&file.path));
+    let folders: BTreeSet<_> = paths.clone().flat_map(|path| path.ancestors().skip(1)).collect();
+    at_once(&paths.collect::<Vec<_>>(), |path| sync(&root.join(path)))?;
+    at_once(&folders.into_iter().collect::<Vec<_>>(), |folder| sync(&root.join(folder)))
 }
 
-impl Written {
-    fn sync(self, root: &Path) -> Result<DataFile> {
-        self.file.sync_all().map_err(|error| Error::path("write", &self.path, error))?;
-        sync_folder(self.path.parent().unwrap_or(root))?;
-        Ok(self.data)
-    }
+// Does the same for all items, so many at once, and gives an error of any.
+fn at_once<T: Sync>(items: &[T], doing: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            doing(item)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers = (0..items.len().min(SYNCS_AT_ONCE)).map(|_| scope.spawn(work)).collect::<Vec<_>>();
+        let mut ended = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        let panicked = |_| Err(Error::Internal("a thread that syncs files panicked".into()));
+        ended.try_for_each(|ended| ended.unwrap_or_else(panicked))
+    })
 }
 
 /// The batch with exactly the columns of `schema`, so that neither metadata nor looser nullability gets into a file.
@@ -194,7 +195,8 @@ impl OpenFile {
         let file_name = format!("part-{}.parquet", Uuid::new_v4());
         let name = day.map_or_else(|| file_name.clone(), |day| format!("day={}/{file_name}", format_day(day)));
         let path = root.join(&name);
-        create_folder(path.parent().unwrap_or(root))?;
+        let folder = path.parent().unwrap_or(root);
+        fs::create_dir_all(folder).map_err(|error| Error::path("create folder", folder, error))?;
         let file = File::create_new(&path).map_err(|error| Error::path("create", &path, error))?;
         let mut open = Self { path, name, writer: None, finished: false };
         let writer = GroupWriter::new(file, schema, properties);
@@ -208,19 +210,14 @@ impl OpenFile {
         writer.write(&batch).map_err(|error| write_error(&self.path, error))
     }
 
-    fn finish(mut self, day: Option<Day>, schema: &SchemaRef) -> Result<Written> {
+    fn finish(mut self, day: Option<Day>, schema: &SchemaRef) -> Result<DataFile> {
         let Some(writer) = self.writer.take() else { return Err(closed(&self.path)) };
         let (metadata, file) = writer.finish().map_err(|error| write_error(&self.path, error))?;
         let bytes = file.metadata().map_err(|error| Error::path("write", &self.path, error))?.len();
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
-        let path = self.path.clone();
         self.finished = true;
-        let name = std::mem::take(&mut self.name);
-        Ok(Written {
-            file,
-            path,
-            data: DataFile { path: name, bytes, rows, day, stats: delta_stats(schema, &metadata) },
-        })
+        let path = std::mem::take(&mut self.name);
+        Ok(DataFile { path, bytes, rows, day, stats: delta_stats(schema, &metadata) })
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::files::{DataFile, create_folder, sync_folder};
+use super::files::{DataFile, create_folder, sync_files, sync_folder};
 use super::layout::place;
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -133,8 +133,10 @@ impl Log {
         self.state(table, None).map(Arc::new)
     }
 
-    /// Adds the commit that follows `base`. `Error::Conflict` if another program added one before.
+    /// Adds the commit that follows `base`, after syncing the files that it adds. `Error::Conflict` if another program
+    /// added one before.
     pub(super) fn commit(&self, base: &LogState, change: Change, drafts: &Path) -> Result<()> {
+        sync_files(&self.root, &change.add)?;
         let mut actions = base.removals(&change.remove)?;
         for file in &change.add {
             actions.push(Action::Add(self.addition(file)?));

@@ -15,7 +15,7 @@ use orgpulse::engine::{Engine, Parameters};
 use orgpulse::frames::{Frame, Inputs, Job, Jobs};
 use orgpulse::period::{WeekStart, day_of_date};
 use orgpulse::settings::EngineSettings;
-use orgpulse::store::{TableFiles, write_files, write_result};
+use orgpulse::store::{TableFiles, write_files};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -121,7 +121,7 @@ impl Desk {
                 let schema = self.engine.prepare(&query.sql, &parameters).await.expect("a plan").schema().clone();
                 (schema, self.engine.collect(&query.sql, &parameters).await.expect("an answer"))
             });
-            let file = write_result(root, &schema, &["month", "entity", "id"], batches.into_iter().map(Ok));
+            let file = write_files(root, None, &schema, &["month", "entity", "id"], batches.into_iter().map(Ok));
             let file = file.expect("written").map(|file| root.join(file.path));
             inputs.insert(query.table, file.into_iter().collect());
         }
