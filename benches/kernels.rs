@@ -10,7 +10,7 @@ use orgpulse::calendar::{
     Calendars, Periods, Range, Starts, active_periods, day_bit, growth, retention, streaks, trailing,
 };
 use orgpulse::period::{Day, Grain, WeekStart};
-use orgpulse::store::write_files;
+use orgpulse::store::{Packing, write_files};
 
 const IDS: u64 = 400_000;
 const FIRST: Day = 20_454; // 2026-01-01
@@ -45,7 +45,7 @@ fn write(root: &Path) -> Vec<PathBuf> {
         ];
         let batch = RecordBatch::try_from_iter(columns).expect("a table");
         let schema = batch.schema();
-        let file = write_files(root, None, &schema, &[], [Ok(batch)]).expect("written").expect("a file");
+        let file = write_files(root, None, &schema, &[], Packing::Fast, [Ok(batch)]).expect("written").expect("a file");
         root.join(file.path)
     };
     months.map(file).collect()

@@ -24,7 +24,7 @@ use chrono_tz::Tz;
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
 use crate::settings::Settings;
-use crate::store::{TableFiles, write_files};
+use crate::store::{Packing, TableFiles, write_files};
 
 use history::Span;
 use notes::Notes;
@@ -116,7 +116,7 @@ fn write_table(folder: &Path, name: &str, batches: Vec<RecordBatch>, sort_key: &
     let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
     let mut files = Vec::with_capacity(batches.len());
     for batch in batches {
-        files.extend(write_files(&root, None, &schema, sort_key, [Ok(batch)])?);
+        files.extend(write_files(&root, None, &schema, sort_key, Packing::Fast, [Ok(batch)])?);
     }
     Ok(TableFiles {
         name: name.to_owned(),

@@ -245,7 +245,8 @@ fn what_looks_like_a_slip_is_told() {
 
 fn parquet(folder: &Path, columns: Vec<(&str, ArrayRef)>) -> std::path::PathBuf {
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
-    let file = write_files(folder, None, &batch.schema(), &[], [Ok(batch)]).expect("a file").expect("rows");
+    let file =
+        write_files(folder, None, &batch.schema(), &[], Packing::Fast, [Ok(batch)]).expect("a file").expect("rows");
     folder.join(file.path)
 }
 

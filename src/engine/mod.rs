@@ -17,10 +17,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::TableReference;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
@@ -40,7 +41,8 @@ pub type Parameters = BTreeMap<String, ScalarValue>;
 pub struct Engine {
     context: SessionContext,
     // Only a cluster leaves traces that must go when the engine does.
-    cluster: Option<Cluster>,
+    cluster: Option<Arc<Cluster>>,
+    threads: usize,
 }
 
 impl Debug for Engine {
@@ -53,12 +55,33 @@ impl Engine {
     /// Starts the engine that the settings name. `Error::Usage` if this binary was built without it.
     pub async fn start(settings: &EngineSettings) -> Result<Self> {
         match settings.kind {
-            EngineKind::Local => Ok(Self { context: local::start(settings)?, cluster: None }),
+            EngineKind::Local => {
+                Ok(Self { context: local::start(settings)?, cluster: None, threads: local::threads(settings) })
+            }
             EngineKind::Standalone => {
                 let (context, cluster) = cluster::start(settings).await?;
-                Ok(Self { context, cluster: Some(cluster) })
+                Ok(Self { context, cluster: Some(Arc::new(cluster)), threads: 1 })
             }
         }
+    }
+
+    /// The same engine, with its memory and its functions, but with no tables yet: what is registered here is not known
+    /// there.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let state = self.context.state();
+        let config = state.config().clone().with_create_default_catalog_and_schema(true);
+        let state = SessionStateBuilder::new_from_existing(state)
+            .with_config(config)
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .build();
+        Self { context: SessionContext::new_with_state(state), cluster: self.cluster.clone(), threads: self.threads }
+    }
+
+    /// How many queries it is worth to run at once here. A cluster has its threads elsewhere, and one query fills them.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Makes a table known under its name; an older one of that name is replaced. Files are opened when they are read.

@@ -12,7 +12,7 @@ use super::{blocking, pulled};
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::frames::Job;
-use crate::store::write_files;
+use crate::store::{Packing, write_files};
 
 const SORT_KEY: [&str; 3] = ["month", "entity", "id"];
 
@@ -37,7 +37,7 @@ pub(super) async fn events(
         let stream = prepared.stream()?;
         let (root, runtime) = (folder.to_owned(), Handle::current());
         let file = blocking(move || {
-            let file = write_files(&root, None, &schema, &SORT_KEY, pulled(stream, runtime))?;
+            let file = write_files(&root, None, &schema, &SORT_KEY, Packing::Fast, pulled(stream, runtime))?;
             let path = file.map(|file| TempPath::try_from_path(root.join(&file.path)));
             path.transpose().map_err(|e| Error::path("find folder", &root, e))
         });

@@ -8,6 +8,7 @@ mod pieces;
 mod rows;
 mod shape;
 mod source;
+mod turns;
 
 pub use answer::{answer, select};
 pub use kept::Keep;
@@ -15,6 +16,7 @@ pub use rows::named_values;
 pub use source::Source;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,8 +24,10 @@ use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use crate::catalog::{Group, Kind, Query};
@@ -32,14 +36,18 @@ use crate::error::{Error, Result};
 use crate::frames::{Frame, Inputs, Jobs};
 use crate::kernels::{self, Input};
 use crate::period::format_day;
-use crate::store::{DataFile, TableFiles, write_files};
+use crate::store::{DataFile, Packing, TableFiles, write_files};
 use kept::{Ingredients, Kept, KeptFile};
 use pieces::{Dealer, Piece, joined, pieces};
 use rows::Checked;
 use source::hash;
+use turns::Turns;
 
 /// The parameter whose value is the last day that a query may see.
 const AS_OF: &str = "as_of";
+// What reads more rows than these needs memory, and takes one of the places that there are for so much of it.
+const FEW_ROWS: u64 = 100_000;
+const PLACE_MEMORY: u64 = 512 << 20;
 
 /// What queries are computed from.
 #[derive(Debug)]
@@ -56,7 +64,7 @@ pub struct Ground {
     pub jobs: Arc<Jobs>,
     /// Where results are kept.
     pub keep: Keep,
-    /// The memory that a kernel may take, in bytes.
+    /// The memory that kernels may take, in bytes.
     pub memory: u64,
 }
 
@@ -83,19 +91,49 @@ pub struct PieceReport {
 }
 
 /// Computes queries in the order given (see `Catalog::order`), or takes what is kept of them, and registers each result
-/// in the engine under its name. Views are registered, those that are asked with arguments are passed over.
+/// in the engine under its name. Views are registered, those that are asked with arguments are passed over. Queries of
+/// which none reads another's result are computed at once, on as many threads as the engine has.
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
 pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
-    let mut results = Vec::with_capacity(order.len());
-    let is_kept = |query: &Query| query.group != Group::View && !query.group.is_asked();
-    for query in order.iter().filter(|query| is_kept(query)) {
-        let (computed, source) = compute_one(engine, query, ground).await.map_err(|e| e.within(place(query)))?;
-        ground.sources.insert(query.name.clone(), source);
-        results.push(computed);
+    let is_kept = |query: &&Query| query.group != Group::View && !query.group.is_asked();
+    let queries: Vec<&Query> = order.iter().copied().filter(is_kept).collect();
+    let mut results: Vec<Option<Computed>> = queries.iter().map(|_| None).collect();
+    let mut turns = Turns::new(&queries);
+    let mut sources = std::mem::take(&mut ground.sources);
+    let mut failed: Option<(usize, Error)> = None;
+    {
+        let (ground, places) = (&*ground, Places::new(engine.threads(), ground.memory));
+        let mut running = FuturesUnordered::new();
+        loop {
+            while failed.is_none()
+                && running.len() < engine.threads()
+                && let Some(turn) = turns.next()
+            {
+                let query = queries[turn];
+                let work = Work::new(query, &sources, ground).map_err(|e| e.within(place(query)))?;
+                let places = &places;
+                running.push(async move { (turn, work.done(engine, ground, places).await) });
+            }
+            let Some((turn, done)) = running.next().await else { break };
+            match done {
+                Ok((computed, source)) => {
+                    sources.insert(queries[turn].name.clone(), source);
+                    results[turn] = Some(computed);
+                    turns.end(turn);
+                }
+                // Of several errors the same one is told, whichever came first.
+                Err(error) if failed.as_ref().is_none_or(|(first, _)| turn < *first) => failed = Some((turn, error)),
+                Err(_) => {}
+            }
+        }
     }
+    if let Some((turn, error)) = failed {
+        return Err(error.within(place(queries[turn])));
+    }
+    ground.sources = sources;
     register(engine, order, ground).await?;
-    Ok(results)
+    Ok(results.into_iter().flatten().collect())
 }
 
 /// Makes what [`compute`] gave for this order known to another engine.
@@ -118,7 +156,7 @@ fn place(query: &Query) -> String {
 pub fn forecast(order: &[&Query], ground: &mut Ground) -> Result<Vec<(String, Vec<PieceReport>)>> {
     let mut reports = Vec::with_capacity(order.len());
     for query in order {
-        let assessed = assess(query, ground)?;
+        let assessed = assess(query, &ground.sources, ground)?;
         let reused: Vec<Kept> = assessed.iter().filter_map(|piece| piece.found.clone()).collect();
         let mut source = as_source(query, &ground.keep, &reused);
         for unknown in assessed.iter().filter(|piece| piece.found.is_none()) {
@@ -139,11 +177,11 @@ struct Assessed {
 }
 
 // Without an observed day there is no piece, and the result is empty.
-fn assess(query: &Query, ground: &Ground) -> Result<Vec<Assessed>> {
+fn assess(query: &Query, sources: &BTreeMap<String, Source>, ground: &Ground) -> Result<Vec<Assessed>> {
     let kept = ground.keep.of(&query.name);
     let pieces = ground.frame.map_or_else(Vec::new, |frame| pieces(query, frame));
     let assess = |piece: Piece| {
-        let wanted = wanted(query, &piece, ground)?;
+        let wanted = wanted(query, &piece, sources, ground)?;
         let found = ground.keep.find(&query.name, &kept, &wanted).cloned();
         let report = report(&wanted, found.is_some(), &kept);
         Ok(Assessed { piece, wanted, found, report })
@@ -151,28 +189,56 @@ fn assess(query: &Query, ground: &Ground) -> Result<Vec<Assessed>> {
     pieces.into_iter().map(assess).collect()
 }
 
-async fn compute_one(engine: &Engine, query: &Query, ground: &Ground) -> Result<(Computed, Source)> {
-    let assessed = assess(query, ground)?;
-    let mut results = Vec::with_capacity(assessed.len());
-    // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
-    for run_of in assessed.chunk_by(|one, next| one.found.is_none() && next.found.is_none()) {
-        if let Some(found) = run_of.first().and_then(|piece| piece.found.clone()) {
-            results.push(found);
-            continue;
+/// What must be done for the result of a query.
+struct Work<'a> {
+    query: &'a Query,
+    assessed: Vec<Assessed>,
+    // Neighbouring stale pieces, and the tables that they see.
+    stale: Vec<(Range<usize>, Piece, BTreeMap<String, TableFiles>)>,
+}
+
+impl<'a> Work<'a> {
+    fn new(query: &'a Query, sources: &BTreeMap<String, Source>, ground: &Ground) -> Result<Self> {
+        let assessed = assess(query, sources, ground)?;
+        let mut stale = Vec::new();
+        let mut start = 0;
+        // Neighbours are computed at once: a query costs the same to plan for a month and for a year.
+        for run_of in assessed.chunk_by(|one, next| one.found.is_none() && next.found.is_none()) {
+            let range = start..start + run_of.len();
+            start = range.end;
+            if run_of.iter().all(|piece| piece.found.is_some()) {
+                continue;
+            }
+            let pieces: Vec<Piece> = run_of.iter().map(|piece| piece.piece).collect();
+            if let Some(span) = joined(&pieces) {
+                let input = |name: &String| Some((name.clone(), sources.get(name)?.within(span.sees)));
+                stale.push((range, span, query.reads.iter().filter_map(input).collect()));
+            }
         }
-        let stale: Vec<Piece> = run_of.iter().map(|piece| piece.piece).collect();
-        let files = run(engine, query, ground, &stale).await?;
-        results.extend(run_of.iter().zip(files).map(|(piece, file)| Kept { file, ..piece.wanted.clone() }));
+        Ok(Self { query, assessed, stale })
     }
-    ground.keep.remember(&query.name, results.clone())?;
-    let source = as_source(query, &ground.keep, &results);
-    let table = source.table.clone();
-    let pieces = assessed.into_iter().map(|piece| piece.report).collect();
-    Ok((Computed { name: query.name.clone(), rows: table.rows(), table, pieces }, source))
+
+    async fn done(self, engine: &Engine, ground: &Ground, places: &Places) -> Result<(Computed, Source)> {
+        let Self { query, assessed, stale } = self;
+        let mut results: Vec<Option<Kept>> = assessed.iter().map(|piece| piece.found.clone()).collect();
+        for (range, span, inputs) in stale {
+            let pieces: Vec<Piece> = assessed[range.clone()].iter().map(|piece| piece.piece).collect();
+            let files = run(engine, query, ground, inputs, span, &pieces, places).await?;
+            for (place, file) in range.zip(files) {
+                results[place] = Some(Kept { file, ..assessed[place].wanted.clone() });
+            }
+        }
+        let results: Vec<Kept> = results.into_iter().flatten().collect();
+        ground.keep.remember(&query.name, results.clone())?;
+        let source = as_source(query, &ground.keep, &results);
+        let table = source.table.clone();
+        let pieces = assessed.into_iter().map(|piece| piece.report).collect();
+        Ok((Computed { name: query.name.clone(), rows: table.rows(), table, pieces }, source))
+    }
 }
 
 /// Everything that a piece of a result is made from.
-fn wanted(query: &Query, piece: &Piece, ground: &Ground) -> Result<Kept> {
+fn wanted(query: &Query, piece: &Piece, sources: &BTreeMap<String, Source>, ground: &Ground) -> Result<Kept> {
     let mut ingredients = Ingredients::new();
     for (name, value) in &ground.always {
         ingredients.insert(name.clone(), value.clone());
@@ -184,7 +250,7 @@ fn wanted(query: &Query, piece: &Piece, ground: &Ground) -> Result<Kept> {
         ingredients.insert(format!("${name}"), value);
     }
     for name in &query.reads {
-        let source = ground.sources.get(name).ok_or_else(|| {
+        let source = sources.get(name).ok_or_else(|| {
             Error::Internal(format!("`{}` reads `{name}`, which is neither there nor computed before", query.name))
         })?;
         ingredients.extend(source.ingredients(piece.sees));
@@ -234,22 +300,34 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
 }
 
 // Computes neighbouring pieces and writes a file for each that has rows.
-async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {
-    let (Some(span), Some(frame)) = (joined(pieces), ground.frame) else { return Ok(Vec::new()) };
-    let inputs =
-        query.reads.iter().filter_map(|name| Some((name.clone(), ground.sources.get(name)?.within(span.sees))));
-    let inputs: BTreeMap<String, TableFiles> = inputs.collect();
-    if let Some(batches) = by_kernel(engine, query, ground, &inputs, span).await? {
-        return write(query, batches, &ground.keep.folder(&query.name), pieces).await;
+async fn run(
+    engine: &Engine,
+    query: &Query,
+    ground: &Ground,
+    inputs: BTreeMap<String, TableFiles>,
+    span: Piece,
+    pieces: &[Piece],
+    places: &Places,
+) -> Result<Vec<Option<KeptFile>>> {
+    let Some(frame) = ground.frame else { return Ok(Vec::new()) };
+    let rows = inputs.values().map(TableFiles::rows).sum::<u64>();
+    let root = ground.keep.folder(&query.name);
+    if query.kernel.is_some() && engine.is_local() {
+        let _place = places.take(rows).await?;
+        if let Some(batches) = by_kernel(query, ground, &inputs, span, places.memory).await? {
+            return write(query, batches, &root, pieces).await;
+        }
     }
+    let engine = engine.apart();
     for table in inputs.values() {
         engine.register(table)?;
     }
     let parameters = bound(&span, &ground.parameters);
-    let batches = match &query.kind {
+    let (batches, _place) = match &query.kind {
         Kind::Frame(job) => {
             shape::compare(query, &job.schema())?;
-            let chosen = chosen::events(engine, job, &parameters, &ground.keep.folder(&query.name)).await?;
+            let place = places.take(rows).await?;
+            let chosen = chosen::events(&engine, job, &parameters, &root).await?;
             let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
             let mut files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
             files.extend(
@@ -257,15 +335,40 @@ async fn run(engine: &Engine, query: &Query, ground: &Ground, pieces: &[Piece]) 
             );
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
             let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
-            Batches::Gathered(Box::new(std::iter::once(Ok(batch))))
+            (Batches::Gathered(Box::new(std::iter::once(Ok(batch)))), place)
         }
         Kind::Sql(sql) => {
-            let prepared = engine.prepare(sql, &parameters).await?;
+            let (sql, runtime) = (sql.clone(), Handle::current());
+            let prepared = blocking(move || runtime.block_on(engine.prepare(&sql, &parameters))).await?;
             shape::compare(query, prepared.schema())?;
-            Batches::Stream(prepared.stream()?)
+            let place = places.take(rows).await?;
+            (Batches::Stream(prepared.stream()?), place)
         }
     };
-    write(query, batches, &ground.keep.folder(&query.name), pieces).await
+    write(query, batches, &root, pieces).await
+}
+
+/// Room for queries that read much, each with its share of the memory.
+struct Places {
+    free: Semaphore,
+    memory: u64,
+}
+
+impl Places {
+    fn new(threads: usize, memory: u64) -> Self {
+        let most = usize::try_from(memory / PLACE_MEMORY).unwrap_or(usize::MAX);
+        let places = most.clamp(1, threads.max(1));
+        Self { free: Semaphore::new(places), memory: memory / places as u64 }
+    }
+
+    /// Waits for a place, if so many rows need one; it is free again when what this gives is dropped.
+    async fn take(&self, rows: u64) -> Result<Option<SemaphorePermit<'_>>> {
+        if rows <= FEW_ROWS {
+            return Ok(None);
+        }
+        let place = self.free.acquire().await;
+        place.map(Some).map_err(|_| Error::Internal("there are no places for queries".into()))
+    }
 }
 
 enum Batches {
@@ -273,17 +376,15 @@ enum Batches {
     Gathered(kernels::Rows),
 }
 
-// What the query's kernel gives, if it has one and that may be used here.
+// What the query's kernel gives, if it has one and so much memory is enough for it.
 async fn by_kernel(
-    engine: &Engine,
     query: &Query,
     ground: &Ground,
     inputs: &BTreeMap<String, TableFiles>,
     span: Piece,
+    memory: u64,
 ) -> Result<Option<Batches>> {
-    let (Some(kernel), Some(frame), true) = (query.kernel.clone(), ground.frame, engine.is_local()) else {
-        return Ok(None);
-    };
+    let (Some(kernel), Some(frame)) = (query.kernel.clone(), ground.frame) else { return Ok(None) };
     let files = |table: &TableFiles| {
         table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
     };
@@ -293,7 +394,7 @@ async fn by_kernel(
         as_of: span.sees.1.min(frame.as_of),
         wanted: span.rows,
         week_start: frame.week_start,
-        memory: ground.memory,
+        memory,
     };
     let schema = query.schema();
     Ok(blocking(move || kernels::run(&kernel, &inputs, frame, &schema)).await?.map(Batches::Gathered))
@@ -314,7 +415,7 @@ async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -
         let mut files = Vec::with_capacity(pieces.len());
         for piece in &pieces {
             let rows = std::iter::from_fn(|| dealer.next_of(piece));
-            let file = write_files(&root, None, &schema, &sort_key, rows)?;
+            let file = write_files(&root, None, &schema, &sort_key, Packing::Fast, rows)?;
             files.push(file.map(|file| keep_file(&root, file)).transpose()?);
         }
         Ok(files)

@@ -15,7 +15,7 @@ use crate::ingest::{self as reading, FileReport, Input, Order};
 use crate::period::format_day;
 use crate::seal::{self, Sealed};
 use crate::settings::Settings;
-use crate::store::{BatchFiles, DataFile, Snapshot, Store, write_files};
+use crate::store::{BatchFiles, DataFile, Packing, Snapshot, Store, write_files};
 
 /// What an ingest did, for a person or as JSON.
 #[derive(Debug, Serialize)]
@@ -181,6 +181,7 @@ fn new_batch(table: Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
 }
 
 fn write(store: &Store, table: Table, batches: impl IntoIterator<Item = Result<RecordBatch>>) -> Result<Vec<DataFile>> {
-    let file = write_files(&store.table_root(table), None, &table.file_schema(), table.sort_key(), batches)?;
+    let file =
+        write_files(&store.table_root(table), None, &table.file_schema(), table.sort_key(), Packing::Small, batches)?;
     Ok(file.into_iter().collect())
 }

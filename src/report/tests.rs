@@ -11,7 +11,7 @@ use super::*;
 use crate::catalog::Catalog;
 use crate::period::parse_day;
 use crate::settings::Settings;
-use crate::store::{Snapshot, write_files};
+use crate::store::{Packing, Snapshot, write_files};
 
 const TOML: &str = r#"
 title = "t"
@@ -78,7 +78,7 @@ impl World {
         ];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
         let root = tempfile::tempdir_in(self.root.path()).expect("a folder").keep();
-        let file = write_files(&root, None, &schema, &["day"], [Ok(batch)]).expect("a file");
+        let file = write_files(&root, None, &schema, &["day"], Packing::Fast, [Ok(batch)]).expect("a file");
         TableFiles {
             name: "one".into(),
             root,

@@ -18,7 +18,7 @@ use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::period::Day;
-use crate::store::{DataFile, write_files};
+use crate::store::{DataFile, Packing, write_files};
 
 // A file of a rollup has so many batches of rows: until then they are held in memory.
 pub(super) const ROLLUP_BATCHES_PER_FILE: usize = 16;
@@ -174,7 +174,14 @@ pub(super) fn write_part(
         roll_up(place, &mut rollup, &batch, &mut files, crossing)?;
         Ok(batch)
     });
-    let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), rolled_up)?;
+    let written = write_files(
+        place.root(table)?,
+        Some(place.day),
+        &table.file_schema(),
+        table.sort_key(),
+        Packing::Small,
+        rolled_up,
+    )?;
     finish_rollup(place, rollup, &mut files, crossing)?;
     files.events.extend(written);
     Ok(files)
@@ -222,7 +229,14 @@ pub(super) fn write_rollup(
     files: &mut DayFiles,
 ) -> Result<()> {
     let batches = std::mem::take(batches).into_iter().map(Ok);
-    let written = write_files(place.root(table)?, Some(place.day), &table.file_schema(), table.sort_key(), batches)?;
+    let written = write_files(
+        place.root(table)?,
+        Some(place.day),
+        &table.file_schema(),
+        table.sort_key(),
+        Packing::Fast,
+        batches,
+    )?;
     files.rollups.entry(table).or_default().extend(written);
     Ok(())
 }

@@ -15,7 +15,7 @@ use parquet::errors::ParquetError;
 use uuid::Uuid;
 
 use super::codes::coded_type;
-use super::groups::{GroupWriter, properties};
+use super::groups::{GroupWriter, Packing, properties};
 use super::stats::delta_stats;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
@@ -88,6 +88,7 @@ pub fn write_files(
     day: Option<Day>,
     schema: &SchemaRef,
     sort_key: &[&str],
+    packing: Packing,
     batches: impl IntoIterator<Item = Result<RecordBatch>>,
 ) -> Result<Option<DataFile>> {
     let mut open: Option<OpenFile> = None;
@@ -98,7 +99,7 @@ pub fn write_files(
         }
         let file = match &mut open {
             Some(file) => file,
-            empty => empty.insert(OpenFile::create(root, day, schema, sort_key)?),
+            empty => empty.insert(OpenFile::create(root, day, schema, sort_key, packing)?),
         };
         file.write(schema, batch)?;
     }
@@ -190,8 +191,8 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn create(root: &Path, day: Option<Day>, schema: &SchemaRef, sort_key: &[&str]) -> Result<Self> {
-        let properties = properties(schema, sort_key)?;
+    fn create(root: &Path, day: Option<Day>, schema: &SchemaRef, sort_key: &[&str], packing: Packing) -> Result<Self> {
+        let properties = properties(schema, sort_key, packing)?;
         let file_name = format!("part-{}.parquet", Uuid::new_v4());
         let name = day.map_or_else(|| file_name.clone(), |day| format!("day={}/{file_name}", format_day(day)));
         let path = root.join(&name);
@@ -271,8 +272,9 @@ mod tests {
     fn a_file_holds_its_rows_and_says_how_they_are_sorted() {
         let root = tempfile::tempdir().expect("a folder");
         let batches = [Ok(batch(0..0)), Ok(batch(0..300_000)), Ok(batch(300_000..300_001))];
-        let file =
-            write_files(root.path(), Some(0), &schema(), &["number"], batches).expect("written").expect("a file");
+        let file = write_files(root.path(), Some(0), &schema(), &["number"], Packing::Fast, batches)
+            .expect("written")
+            .expect("a file");
         assert!(file.path.starts_with("day=1970-01-01/part-"), "{}", file.path);
         assert_eq!((file.rows, file.day), (300_001, Some(0)));
         let written = File::open(root.path().join(&file.path)).expect("the file");
@@ -289,8 +291,11 @@ mod tests {
     #[test]
     fn no_rows_are_no_file() {
         let root = tempfile::tempdir().expect("a folder");
-        assert_eq!(write_files(root.path(), Some(1), &schema(), &[], []).expect("nothing"), None);
-        assert_eq!(write_files(root.path(), None, &schema(), &[], [Ok(batch(0..0))]).expect("nothing"), None);
+        assert_eq!(write_files(root.path(), Some(1), &schema(), &[], Packing::Fast, []).expect("nothing"), None);
+        assert_eq!(
+            write_files(root.path(), None, &schema(), &[], Packing::Fast, [Ok(batch(0..0))]).expect("nothing"),
+            None
+        );
         assert_eq!(files_in(root.path()), 0);
     }
 
@@ -298,7 +303,8 @@ mod tests {
     fn an_error_takes_the_file_with_it() {
         let root = tempfile::tempdir().expect("a folder");
         let broken = [Ok(batch(0..10)), Err(Error::Data("broken".into()))];
-        let error = write_files(root.path(), Some(1), &schema(), &[], broken).expect_err("the error of the batches");
+        let error = write_files(root.path(), Some(1), &schema(), &[], Packing::Fast, broken)
+            .expect_err("the error of the batches");
         assert!(matches!(error, Error::Data(_)), "{error}");
         assert_eq!(files_in(root.path()), 0);
     }
@@ -308,7 +314,8 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let other = batch(0..3).project(&[1, 0]).expect("columns in another order");
         for (sort_key, batch) in [(&[][..], other), (&["missing"][..], batch(0..3))] {
-            let error = write_files(root.path(), None, &schema(), sort_key, [Ok(batch)]).expect_err("refused");
+            let error =
+                write_files(root.path(), None, &schema(), sort_key, Packing::Fast, [Ok(batch)]).expect_err("refused");
             assert!(matches!(error, Error::Internal(_)), "{error}");
         }
         assert_eq!(files_in(root.path()), 0);
@@ -319,7 +326,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("file");
         fs::write(&root, "not a folder").expect("a file");
-        let error = write_files(&root, None, &schema(), &[], [Ok(batch(0..3))]).expect_err("refused");
+        let error = write_files(&root, None, &schema(), &[], Packing::Fast, [Ok(batch(0..3))]).expect_err("refused");
         assert!(matches!(error, Error::Storage(_)), "{error}");
         assert!(error.to_string().contains(&*root.to_string_lossy()), "{error}");
     }

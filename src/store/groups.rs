@@ -37,12 +37,22 @@ const SPREAD_NUMBERS: [&str; 2] = ["ts", "duration_ms"];
 // Rows that are added before a row group is measured again.
 const STEP_ROWS: usize = 8 * 1024;
 
+/// How a file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// For what is large and seldom read: zstd.
+    Small,
+    /// For what each run reads, in many small files: LZ4, which has no state to set up for each column.
+    Fast,
+}
+
 /// A file that takes batches.
 pub(super) struct GroupWriter {
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
     descriptions: SchemaDescriptor,
+    compression: Compression,
     group: Option<Group>,
 }
 
@@ -61,10 +71,11 @@ impl GroupWriter {
     /// Begins a file.
     pub(super) fn new(file: File, schema: &SchemaRef, mut properties: WriterProperties) -> Result<Self> {
         let descriptions = ArrowSchemaConverter::new().convert(schema)?;
+        let compression = properties.compression(&ColumnPath::new(Vec::new()));
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
         let file = SerializedFileWriter::new(file, descriptions.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&file, SchemaRef::clone(schema));
-        Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, group: None })
+        Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, compression, group: None })
     }
 
     /// Adds rows; ids are plain or coded.
@@ -121,7 +132,7 @@ impl GroupWriter {
                 }
                 GroupColumn::Texts(texts) => {
                     let description = descriptions.column(roots.partition_point(|root| *root < place));
-                    let chunk = texts.finish(description, PAGE_ROWS, ZSTD_LEVEL)?;
+                    let chunk = texts.finish(description, PAGE_ROWS, self.compression)?;
                     // A page is a way to name bytes that can be read at any place.
                     let (buf, encoding) = (chunk.bytes.into(), Encoding::PLAIN);
                     let bytes = Page::DictionaryPage { buf, num_values: 0, encoding, is_sorted: false };
@@ -162,7 +173,11 @@ impl Group {
 }
 
 /// How files of a table are written.
-pub(super) fn properties(schema: &SchemaRef, sort_key: &[&str]) -> crate::error::Result<WriterProperties> {
+pub(super) fn properties(
+    schema: &SchemaRef,
+    sort_key: &[&str],
+    packing: Packing,
+) -> crate::error::Result<WriterProperties> {
     let sorting = sort_key
         .iter()
         .map(|name| {
@@ -172,10 +187,15 @@ pub(super) fn properties(schema: &SchemaRef, sort_key: &[&str]) -> crate::error:
             Ok(SortingColumn { column_idx, descending: false, nulls_first: false })
         })
         .collect::<crate::error::Result<Vec<_>>>()?;
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| Error::Internal(error.to_string()))?;
+    let compression = match packing {
+        Packing::Small => {
+            Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| Error::Internal(error.to_string()))?)
+        }
+        Packing::Fast => Compression::LZ4_RAW,
+    };
     let mut builder = WriterProperties::builder()
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting))
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(compression)
         .set_dictionary_enabled(true)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_row_count_limit(PAGE_ROWS)
@@ -206,8 +226,8 @@ mod tests {
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
     use parquet::file::metadata::PageIndexPolicy;
     use parquet::file::page_index::column_index::ColumnIndexMetaData;
-    use proptest::prelude::{ProptestConfig, any, prop};
-    use proptest::{prop_assert_eq, proptest};
+    use proptest::prelude::{Just, ProptestConfig, any, prop};
+    use proptest::{prop_assert_eq, prop_oneof, proptest};
 
     use super::super::codes::code;
     use super::*;
@@ -224,9 +244,9 @@ mod tests {
         RecordBatch::try_new(schema(), columns).expect("a batch")
     }
 
-    fn write(batches: &[RecordBatch]) -> File {
+    fn write(batches: &[RecordBatch], packing: Packing) -> File {
         let file = tempfile::tempfile().expect("a file");
-        let properties = properties(&schema(), &["org_id"]).expect("properties");
+        let properties = properties(&schema(), &["org_id"], packing).expect("properties");
         let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema(), properties).expect("a writer");
         for batch in batches {
             writer.write(batch).expect("written");
@@ -241,6 +261,7 @@ mod tests {
         fn texts_come_back_however_they_were_given(
             parts in prop::collection::vec((prop::collection::vec((0..40_u32, 1..30_usize), 0..40), any::<bool>()), 1..5),
             width in 0..3_usize,
+            packing in prop_oneof![Just(Packing::Small), Just(Packing::Fast)],
         ) {
             let mut given = Vec::new();
             let mut plain = Vec::new();
@@ -251,7 +272,7 @@ mod tests {
                 given.push(if is_coded { code(&batch(&texts)).expect("coded") } else { batch(&texts) });
             }
             let expected = concat_batches(&schema(), &plain).expect("one batch");
-            let file = write(&given);
+            let file = write(&given, packing);
             let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
             let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).expect("a footer");
             let footer = Arc::clone(reader.metadata());
@@ -291,7 +312,7 @@ mod tests {
         ];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
         let file = tempfile::tempfile().expect("a file");
-        let properties = properties(&schema, &[]).expect("properties");
+        let properties = properties(&schema, &[], Packing::Small).expect("properties");
         let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
         writer.write(&batch).expect("written");
         writer.finish().expect("finished");
@@ -304,7 +325,7 @@ mod tests {
         let texts = |row: usize| format!("u{:06}", row * 7_919 % 150_000);
         let parts = (0..300_000).map(texts).collect::<Vec<_>>();
         let parts = parts.chunks(70_000).map(|texts| code(&batch(texts)).expect("coded")).collect::<Vec<_>>();
-        let file = write(&parts);
+        let file = write(&parts, Packing::Small);
         let reader = ParquetRecordBatchReaderBuilder::try_new(file.try_clone().expect("a file")).expect("a footer");
         assert_eq!(reader.metadata().num_row_groups(), 2);
         let rows = reader.build().expect("a reader").map(|batch| batch.expect("rows"));

@@ -15,6 +15,7 @@ mod texts;
 pub use codes::{CODED_COLUMNS, Coder, code, coded_schema, coded_type, decode};
 pub use commit::{BatchFiles, RollupFiles, Stale};
 pub use files::{DataFile, TableFiles, write_files};
+pub use groups::Packing;
 pub use snapshot::Snapshot;
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
 pub use stats::day_bounds;

@@ -123,7 +123,7 @@ mod tests {
     use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
     use arrow::datatypes::{Field, Schema};
 
-    use crate::store::write_files;
+    use crate::store::{Packing, write_files};
 
     use super::*;
 
@@ -132,7 +132,8 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![field]));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![array]).expect("a batch");
         let root = tempfile::tempdir().expect("a folder");
-        let file = write_files(root.path(), None, &schema, &[], [Ok(batch)]).expect("written").expect("a file");
+        let file =
+            write_files(root.path(), None, &schema, &[], Packing::Fast, [Ok(batch)]).expect("written").expect("a file");
         let found: Value = serde_json::from_str(&file.stats).expect("JSON");
         assert_eq!(&found, expected, "{name}");
     }

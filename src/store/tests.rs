@@ -44,7 +44,8 @@ fn rows(table: Table, value: i64, count: usize) -> RecordBatch {
 
 fn write(store: &Store, table: Table, day: Option<Day>, value: i64, count: usize) -> Vec<DataFile> {
     let batch = rows(table, value, count);
-    let file = write_files(&store.table_root(table), day, &table.file_schema(), table.sort_key(), [Ok(batch)]);
+    let file =
+        write_files(&store.table_root(table), day, &table.file_schema(), table.sort_key(), Packing::Fast, [Ok(batch)]);
     file.expect("written").into_iter().collect()
 }
 

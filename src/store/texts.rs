@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::UInt32Type;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parquet::basic::{BoundaryOrder, Compression, Encoding, EncodingMask, PageType, Type, ZstdLevel};
+use parquet::basic::{BoundaryOrder, Compression, Encoding, EncodingMask, PageType, Type};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::ByteArray;
@@ -126,11 +126,15 @@ impl TextColumn {
         self.bytes.len() + 8 * self.ends.len() + 4 * self.numbers.len()
     }
 
-    /// Encodes the rows, in pages of so many.
-    pub(super) fn finish(self, descr: ColumnDescPtr, page_rows: usize, level: i32) -> Result<TextChunk> {
+    /// Encodes the rows, in pages of so many, packed with zstd or LZ4.
+    pub(super) fn finish(self, descr: ColumnDescPtr, page_rows: usize, compression: Compression) -> Result<TextChunk> {
         let mut out = TrackedWrite::new(Vec::new());
         let mut writer = SerializedPageWriter::new(&mut out);
-        let mut pack = Pack { compressor: Compressor::new(level)?, written: 0, unpacked: 0 };
+        let zstd = match compression {
+            Compression::ZSTD(level) => Some(Compressor::new(level.compression_level())?),
+            _ => None,
+        };
+        let mut pack = Pack { zstd, written: 0, unpacked: 0 };
         let mut plain = Vec::with_capacity(self.bytes.len() + 4 * self.ends.len());
         for number in 0..self.ends.len() {
             let text = self.text(u32::try_from(number).unwrap_or(UNKNOWN));
@@ -171,7 +175,7 @@ impl TextColumn {
         let bounds = index.bounds(&self, &looks);
         let column_index = bounds.as_ref().map(Bounds::column_index).transpose()?;
         let mut metadata = ColumnChunkMetaData::builder(descr)
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_compression(compression)
             .set_encodings_mask(EncodingMask::new_from_encodings(
                 [Encoding::PLAIN, Encoding::RLE, Encoding::RLE_DICTIONARY].iter(),
             ))
@@ -240,7 +244,8 @@ fn is_same(one: &StringArray, other: &StringArray) -> bool {
 
 // Compresses pages and sums up what was written.
 struct Pack {
-    compressor: Compressor<'static>,
+    // Without it, LZ4.
+    zstd: Option<Compressor<'static>>,
     written: u64,
     unpacked: u64,
 }
@@ -252,7 +257,10 @@ impl Pack {
         plain: &[u8],
         page: impl FnOnce(Vec<u8>) -> Page,
     ) -> Result<PageWriteSpec> {
-        let packed = self.compressor.compress(plain)?;
+        let packed = match &mut self.zstd {
+            Some(zstd) => zstd.compress(plain)?,
+            None => lz4_flex::block::compress(plain),
+        };
         let spec = writer.write_page(CompressedPage::new(page(packed), plain.len()))?;
         self.written += spec.bytes_written;
         self.unpacked += spec.uncompressed_size as u64;

@@ -13,7 +13,7 @@ use orgpulse::engine::{Engine, Parameters};
 use orgpulse::error::Error;
 use orgpulse::period::{Grain, parse_day};
 use orgpulse::settings::{EngineKind, EngineSettings};
-use orgpulse::store::{TableFiles, write_files};
+use orgpulse::store::{Packing, TableFiles, write_files};
 
 type Days = BTreeMap<String, BTreeSet<i32>>;
 
@@ -39,7 +39,9 @@ fn table(root: &Path, days: &Days) -> TableFiles {
     };
     let batches: Vec<RecordBatch> = months.iter().map(batch).collect();
     let schema = batches.first().expect("a month").schema();
-    let write = |batch: &RecordBatch| write_files(root, None, &schema, &[], [Ok(batch.clone())]).expect("written");
+    let write = |batch: &RecordBatch| {
+        write_files(root, None, &schema, &[], Packing::Fast, [Ok(batch.clone())]).expect("written")
+    };
     let files = batches.iter().filter_map(write).collect();
     let (name, sort_key) = ("activity_calendar".to_owned(), vec!["month".into(), "entity".into(), "id".into()]);
     TableFiles { name, root: root.to_owned(), schema, by_day: false, sort_key, version: None, files }

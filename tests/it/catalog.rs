@@ -17,7 +17,7 @@ use orgpulse::frames::Frame;
 use orgpulse::metrics::{self, Computed, Ground, Keep, Source};
 use orgpulse::period::WeekStart;
 use orgpulse::settings::EngineSettings;
-use orgpulse::store::{TableFiles, write_files};
+use orgpulse::store::{Packing, TableFiles, write_files};
 use tempfile::TempDir;
 
 #[test]
@@ -61,7 +61,7 @@ fn orgs(folder: &Path) -> TableFiles {
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into()).expect("a batch");
     let root = folder.join("orgs");
     fs::create_dir_all(&root).expect("a folder");
-    let file = write_files(&root, None, &schema, &["org_id"], [Ok(batch)]).expect("a file");
+    let file = write_files(&root, None, &schema, &["org_id"], Packing::Fast, [Ok(batch)]).expect("a file");
     TableFiles {
         name: "orgs".into(),
         root,

@@ -15,7 +15,7 @@ use orgpulse::engine::{Engine, Parameters};
 use orgpulse::frames::{Frame, Inputs, Job, Jobs};
 use orgpulse::period::{WeekStart, day_of_date};
 use orgpulse::settings::EngineSettings;
-use orgpulse::store::{TableFiles, write_files};
+use orgpulse::store::{Packing, TableFiles, write_files};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -90,7 +90,7 @@ impl Desk {
     fn register(&self, root: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) {
         let batch = RecordBatch::try_from_iter(columns).expect("a table");
         let schema = batch.schema();
-        let file = write_files(root, None, &schema, &[], [Ok(batch)]).expect("written");
+        let file = write_files(root, None, &schema, &[], Packing::Fast, [Ok(batch)]).expect("written");
         let (name, root) = (name.to_owned(), root.to_owned());
         let files = file.into_iter().collect();
         let table = TableFiles { name, root, schema, by_day: false, sort_key: Vec::new(), version: None, files };
@@ -121,7 +121,14 @@ impl Desk {
                 let schema = self.engine.prepare(&query.sql, &parameters).await.expect("a plan").schema().clone();
                 (schema, self.engine.collect(&query.sql, &parameters).await.expect("an answer"))
             });
-            let file = write_files(root, None, &schema, &["month", "entity", "id"], batches.into_iter().map(Ok));
+            let file = write_files(
+                root,
+                None,
+                &schema,
+                &["month", "entity", "id"],
+                Packing::Fast,
+                batches.into_iter().map(Ok),
+            );
             let file = file.expect("written").map(|file| root.join(file.path));
             inputs.insert(query.table, file.into_iter().collect());
         }
