@@ -9,6 +9,8 @@ import time
 from datetime import date
 
 COLUMNS = ["event_id", "ts", "user_id", "org_id", "app_id", "action", "duration_ms", "concurrent_id"]
+ROLLUPS = ["user_day", "org_app_day", "org_users_day", "app_user_day", "room_day", "concurrency_day"]
+DIMENSIONS = ["orgs", "users", "apps", "campaigns", "account_lists", "calendar"]
 
 
 class Clock:

@@ -4,11 +4,12 @@ import glob
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import duckdb
 
 import sql
-from common import COLUMNS, fresh, inputs_of, main
+from common import COLUMNS, DIMENSIONS, ROLLUPS, fresh, inputs_of, main
 
 SPECIES = "{event_id: 'VARCHAR', ts: 'TIMESTAMPTZ', user_id: 'VARCHAR', org_id: 'VARCHAR', app_id: 'VARCHAR', " \
     "action: 'VARCHAR', duration_ms: 'BIGINT', concurrent_id: 'VARCHAR'%s}"
@@ -50,8 +51,8 @@ def source(job, files):
 
 
 def deduplicated(connection, events):
-    connection.execute(f"CREATE TEMP TABLE sent_again AS {sql.sent_again(events)}")
-    return sql.deduplicated(events, [*COLUMNS, "day"])
+    connection.execute(f"CREATE TEMP TABLE sent_again AS {sql.events.sent_again(events)}")
+    return sql.events.deduplicated(events, [*COLUMNS, "day"])
 
 
 def ingest(job, clock):
@@ -80,38 +81,50 @@ def gather(out):
     shutil.rmtree(f"{out}.parts")
 
 
-HUMAN = "e.action <> 'push_received' AND NOT coalesce(u.is_internal, false)"
+def day_tables(job, files):
+    """Two tables of a day in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
+    with them alone costs next to nothing."""
+    internal = f"(SELECT user_id FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal)"
+    yield "event", f"""
+        SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, e.concurrent_id, epoch_us(e.ts) AS begins,
+            e.action <> 'push_received' AS counts,
+            e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL AS is_human
+        FROM read_parquet([{', '.join(files)}], hive_partitioning = false) AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id"""
+    yield "seat", """
+        SELECT day, org_id, user_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
+            CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms,
+            count(*) FILTER (WHERE is_human AND action = 'check_in') AS check_ins
+        FROM event WHERE user_id <> '' GROUP BY day, org_id, user_id"""
 
 
-def rollup_queries(job, events):
-    """The internal users are few: a hash join with them alone costs next to nothing."""
-    internal = f"(SELECT user_id, is_internal FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal)"
+def rollup_queries(q, day):
     return {
-        "user_day": f"""
-            SELECT day, org_id, user_id, count(*) AS events,
-                count(*) FILTER (WHERE is_human) AS human_events,
+        "user_day": "SELECT * FROM seat ORDER BY org_id, user_id",
+        "org_users_day": """
+            SELECT day, org_id, count(*) AS users FROM seat WHERE org_id <> '' AND human_events > 0 GROUP BY day, org_id
+            ORDER BY org_id""",
+        "org_app_day": """
+            SELECT day, org_id, app_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
+                count(*) FILTER (WHERE user_id = '' AND counts) AS machine_events,
                 CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms
-            FROM (
-                SELECT e.day, e.org_id, e.user_id, e.duration_ms, {HUMAN} AS is_human
-                FROM {events} AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id WHERE e.user_id <> ''
-            ) GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id""",
-        "org_app_day": f"""
-            SELECT day, org_id, app_id, count(*) AS events,
-                count(*) FILTER (WHERE is_human AND user_id <> '') AS human_events,
-                count(*) FILTER (WHERE user_id = '' AND action <> 'push_received') AS machine_events,
-                CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human AND user_id <> ''), 0) AS BIGINT) AS usage_ms
-            FROM (
-                SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, {HUMAN} AS is_human
-                FROM {events} AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id
-            ) GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+            FROM event GROUP BY day, org_id, app_id ORDER BY org_id, app_id""",
+        "app_user_day": """
+            SELECT day, app_id, user_id, count(*) AS human_events, CAST(sum(duration_ms) AS BIGINT) AS usage_ms
+            FROM event WHERE is_human GROUP BY day, app_id, user_id ORDER BY app_id, user_id""",
+        "room_day": """
+            SELECT day, org_id, app_id, concurrent_id, count(DISTINCT user_id) AS users, count(*) AS human_events,
+                CAST(sum(duration_ms) AS BIGINT) AS usage_ms
+            FROM event WHERE is_human AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id
+            ORDER BY org_id, app_id, concurrent_id""",
+        "concurrency_day": sql.sweep.concurrency_day(q, day, "SELECT * FROM event WHERE is_human"),
     }
 
 
 def rollups(job, clock, days=None):
     """Day by day: the hash tables stay small, and each day is written sorted. The days go to as many workers as there
     are threads, which keeps all cores busy also where a day is one row group."""
-    connection = connect(job)
-    for name in ("user_day", "org_app_day"):
+    connection, q = connect(job), Duck()
+    for name in ROLLUPS:
         fresh(f"{job['rollups']}/{name}")
     by_day = {}
     for file in os.listdir(job["events"]):
@@ -119,16 +132,18 @@ def rollups(job, clock, days=None):
 
     def one(day):
         cursor = connection.cursor()
-        events = f"read_parquet([{', '.join(by_day[day])}], hive_partitioning = false)"
-        for name, query in rollup_queries(job, events).items():
+        for name, query in day_tables(job, by_day[day]):
+            cursor.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        for name, query in rollup_queries(q, date.fromisoformat(day)).items():
             cursor.execute(f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+        cursor.close()
 
     with ThreadPoolExecutor(job["threads"]) as workers:
         list(workers.map(one, sorted(days or by_day)))
     clock("rollups")
 
 
-class Duck(sql.Dialect):
+class Duck(sql.dialect.Dialect):
     def idiv(self, a, b):
         return f"(({a}) // ({b}))"
 
@@ -138,6 +153,15 @@ class Duck(sql.Dialect):
     def month(self, days):
         at = f"(DATE '1970-01-01' + {days})"
         return f"(year({at}) * 12 + month({at}) - 1)"
+
+    def wide(self, number_):
+        return f"CAST({number_} AS HUGEINT)"
+
+    def to_instant(self, microseconds):
+        return f"make_timestamptz({microseconds})"
+
+    def instant(self, ts):
+        return f"strftime({ts}, '%Y-%m-%dT%H:%M:%S.%g+00:00')"
 
     def visits(self):
         """One aggregation into lists per entity, sorted, then unnested beside itself shifted by one: 1.5 times faster
@@ -163,12 +187,13 @@ class Duck(sql.Dialect):
 
 
 def open_tables(connection, job):
-    for name in ("user_day", "org_app_day"):
-        # Made a table once: the metrics read it several times.
+    for name in ROLLUPS:
+        # Made a table once if the metrics read it several times.
+        kind = "TABLE" if name in ("user_day", "org_app_day", "org_users_day") else "VIEW"
         connection.execute(f"""
-            CREATE TEMP TABLE {name} AS SELECT * REPLACE (CAST(day - DATE '1970-01-01' AS INTEGER) AS day)
+            CREATE TEMP {kind} {name} AS SELECT * REPLACE (CAST(day - DATE '1970-01-01' AS INTEGER) AS day)
             FROM read_parquet('{job['rollups']}/{name}/*.parquet', hive_partitioning = false)""")
-    for name in ("orgs", "users", "apps"):
+    for name in DIMENSIONS:
         connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM read_parquet('{job['dims']}/{name}.parquet')")
 
 

@@ -19,7 +19,9 @@ LABELS = {"duckdb": "DuckDB", "chdb": "ClickHouse", "polars": "Polars", "datafus
 METRICS = [
     "daily_activity", "user_retention", "org_retention", "dag_retention", "retention_summary", "growth_accounting",
     "stickiness", "dag_orgs", "dag_near_misses", "dag_sensitivity", "deep_integration_levels",
-    "deep_integration_orgs", "data_quality",
+    "deep_integration_orgs", "data_quality", "activity_by_segment", "org_size_tiers", "milestones", "app_adoption", "app_breadth",
+    "integration_assets", "campaign_funnel", "account_list_penetration", "concurrency_peaks", "meeting_volume", "dormant_orgs",
+    "seat_retention", "segment_growth", "share_decomposition", "weekday_comparison",
 ]
 TEXT = {"jsonl": "JSONL", "jsonl_zst": "JSONL, zst", "csv": "CSV"}
 
@@ -79,9 +81,7 @@ class Bench:
     def logs(self, kind, size):
         folder = self.work / "data" / f"{size}-{self.o.days}"
         made = data.make(self.o.binary, folder, kind, size, self.o.days)
-        dims = folder / "dims"
-        if not (dims / "users.parquet").exists():
-            data.dimensions(made, dims)
+        data.dimensions(made, folder / "dims")
         return made
 
     def dims(self, size):
@@ -160,7 +160,7 @@ class Bench:
                 return self.job(peer, "rollups", events=events, rollups=folder, dims=self.dims(size))
 
             if self.attempt(size, "rollups", peer, theirs):
-                for table in ("user_day", "org_app_day"):
+                for table in check.ROLLUPS:
                     self.agrees(check.table, peer, table, base.store, folder / table)
 
     def metrics(self, size):
@@ -173,7 +173,7 @@ class Bench:
         def mine(metrics):
             again = base.copy(self.scratch("metrics"))
             shutil.rmtree(again.reports, ignore_errors=True)
-            data.warm(again.store / "user_day", again.store / "org_app_day")
+            data.warm(*(again.store / table for table in check.ROLLUPS))
             return again.run(metrics)
 
         # All that the program knows, and what the peers have.
@@ -191,7 +191,7 @@ class Bench:
                 self.add(size, step, "orgpulse", done[metrics])
             rollups = self.peer_folder(peer, size) / "rollups"
             if not rollups.exists():
-                for table in ("user_day", "org_app_day"):
+                for table in check.ROLLUPS:
                     self.borrow(base, rollups / table, table)
             folder = self.peer_folder(peer, size) / "reports"
 
@@ -228,8 +228,7 @@ class Bench:
         folder = self.work / "data" / f"history-{size}-{days}"
         source = data.make(self.o.binary, folder, "parquet", size, days)
         dims = folder / "dims"
-        if not dims.exists():
-            data.dimensions(source, dims)
+        data.dimensions(source, dims)
         listed = data.log_days(source / "logs")
         new = listed[-1]
         for history in histories:
@@ -259,7 +258,7 @@ class Bench:
         """Ours: ingest and run. A peer: the day's partition and rollups, then every metric again. The peers' history is written
         once for all of them, from our rollups, and is not timed."""
         shared = self.scratch("history-rollups")
-        for table in ("user_day", "org_app_day"):
+        for table in check.ROLLUPS:
             self.borrow(base, shared / table, table)
         before = self.scratch("history-events")
         if sealed:
@@ -268,7 +267,7 @@ class Bench:
         def mine():
             nonlocal store
             store = base.copy(self.scratch("day"))
-            data.warm(store.store / "user_day", store.store / "org_app_day", logs)
+            data.warm(*(store.store / table for table in check.ROLLUPS), logs)
             ingested, ran = store.ingest(logs), store.run()
             ingested.parts, ran.parts = {"ingest": round(ingested.seconds, 3)}, {"run": round(ran.seconds, 3)}
             return ingested + ran
