@@ -81,15 +81,14 @@ def gather(out):
     shutil.rmtree(f"{out}.parts")
 
 
-def day_tables(job, files):
+def day_tables(files):
     """Two tables of a day in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
     with them alone costs next to nothing."""
-    internal = f"(SELECT user_id FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal)"
     yield "event", f"""
         SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, e.concurrent_id, epoch_us(e.ts) AS begins,
             e.action <> 'push_received' AS counts,
             e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL AS is_human
-        FROM read_parquet([{', '.join(files)}], hive_partitioning = false) AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id"""
+        FROM read_parquet([{', '.join(files)}], hive_partitioning = false) AS e LEFT JOIN internal AS u ON e.user_id = u.user_id"""
     yield "seat", """
         SELECT day, org_id, user_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
             CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms,
@@ -124,6 +123,7 @@ def rollups(job, clock, days=None):
     """Day by day: the hash tables stay small, and each day is written sorted. The days go to as many workers as there
     are threads, which keeps all cores busy also where a day is one row group."""
     connection, q = connect(job), Duck()
+    connection.execute(f"CREATE TABLE internal AS SELECT user_id FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal")
     for name in ROLLUPS:
         fresh(f"{job['rollups']}/{name}")
     by_day = {}
@@ -132,7 +132,7 @@ def rollups(job, clock, days=None):
 
     def one(day):
         cursor = connection.cursor()
-        for name, query in day_tables(job, by_day[day]):
+        for name, query in day_tables(by_day[day]):
             cursor.execute(f"CREATE TEMP TABLE {name} AS {query}")
         for name, query in rollup_queries(q, date.fromisoformat(day)).items():
             cursor.execute(f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' (FORMAT parquet, COMPRESSION zstd)")
