@@ -40,6 +40,9 @@ class Dialect:
         """With room for products of three counts."""
         raise NotImplementedError
 
+    def wide_idiv(self, a, b):
+        return self.idiv(a, b)
+
     def power(self, place):
         """The number whose only bit is at the place."""
         return f"(CAST(1 AS BIGINT) << ({place}))"

@@ -182,7 +182,7 @@ def segment_growth(q):
 
 def share_decomposition(q):
     """`b` is the end of the month before. Shares with nine decimals, cut, of products of three counts; then whole millionths."""
-    part = lambda a, b: q.idiv(f"1000000000 * {q.wide(a)}", f"nullif({b}, 0)")
+    part = lambda a, b: f"CAST({q.wide_idiv(f'1000000000 * {q.wide(a)}', f'nullif({b}, 0)')} AS BIGINT)"
     rounded = lambda a: f"CASE WHEN {a} < 0 THEN -{q.idiv(f'500 - ({a})', '1000')} ELSE {q.idiv(f'{a} + 500', '1000')} END"
     over = "OVER (PARTITION BY month, dimension)"
     return f"""
@@ -255,9 +255,11 @@ def seat_retention(q):
     """Periods are bits: bit 0 is the month of the cohort. So the seats of an organisation are a few patterns with a number of
     users each. A share has 22 decimals, cut, the sum of shares 15."""
     last = LIMITS["month"]
-    share = q.idiv(f"{q.wide('seats_retained')} * {q.wide(10**11)} * {q.wide(10**11)}", "seats")
+    share = q.wide_idiv(f"{q.wide('seats_retained')} * {q.wide(10**11)} * {q.wide(10**11)}", q.wide("seats"))
     shown = lambda value: f"CASE WHEN month.last_day <= {q.d} THEN {value} END"
-    sums = q.idiv(f"sum({share}) + {5 * 10**6}", str(10**7))
+    sums = q.wide_idiv(f"{q.wide(f'sum({share})')} + {5 * 10**6}", q.wide(10**7))
+    nano = q.wide(10**9)
+    mean = q.wide_idiv(f"2 * shares + {nano} * orgs_retained", f"nullif(2 * {nano} * orgs_retained, 0)")
     return f"""
         WITH cohort AS (SELECT org_id, min(month) AS cohort FROM org_month GROUP BY org_id),
         org AS (
@@ -295,8 +297,7 @@ def seat_retention(q):
         SELECT {q.to_date('begun.first_day')} AS cohort, age AS period, orgs, seats, {shown('orgs_retained')} AS orgs_retained,
             {shown('orgs_below_half')} AS orgs_below_half, {shown('seats_of_retained')} AS seats_of_retained,
             {shown('seats_retained')} AS seats_retained,
-            {shown(q.idiv(f'2 * shares + {q.wide(10**9)} * orgs_retained', f'nullif(2 * {q.wide(10**9)} * orgs_retained, 0)'))}
-                AS org_weighted_rate,
+            {shown(f'CAST({mean} AS BIGINT)')} AS org_weighted_rate,
             {shown(q.rate('seats_retained', 'seats_of_retained'))} AS seat_weighted_rate,
             CASE WHEN month.last_day <= {q.d} THEN 1 ELSE 0 END AS is_complete, {q.to_date('month.last_day')} AS mature_on
         FROM cell_of
