@@ -81,8 +81,11 @@ def gather(out):
     shutil.rmtree(f"{out}.parts")
 
 
-def day_tables(files):
-    """Two tables of a day in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
+HUMAN = "SELECT * FROM event WHERE is_human"
+
+
+def day_tables(day, files):
+    """Tables of a day in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
     with them alone costs next to nothing."""
     yield "event", f"""
         SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, e.concurrent_id, epoch_us(e.ts) AS begins,
@@ -94,6 +97,8 @@ def day_tables(files):
             CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms,
             count(*) FILTER (WHERE is_human AND action = 'check_in') AS check_ins
         FROM event WHERE user_id <> '' GROUP BY day, org_id, user_id"""
+    yield "app", sql.sweep.apps(HUMAN)
+    yield "lasting", sql.sweep.lasting(day, HUMAN, "app")
 
 
 def rollup_queries(q, day):
@@ -115,7 +120,7 @@ def rollup_queries(q, day):
                 CAST(sum(duration_ms) AS BIGINT) AS usage_ms
             FROM event WHERE is_human AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id
             ORDER BY org_id, app_id, concurrent_id""",
-        "concurrency_day": sql.sweep.concurrency_day(q, day, "SELECT * FROM event WHERE is_human"),
+        "concurrency_day": sql.sweep.concurrency_day(q, day, "app", "lasting"),
     }
 
 
@@ -131,10 +136,10 @@ def rollups(job, clock, days=None):
         by_day.setdefault(file[:10], []).append(f"'{job['events']}/{file}'")
 
     def one(day):
-        cursor = connection.cursor()
-        for name, query in day_tables(by_day[day]):
+        cursor, of = connection.cursor(), date.fromisoformat(day)
+        for name, query in day_tables(of, by_day[day]):
             cursor.execute(f"CREATE TEMP TABLE {name} AS {query}")
-        for name, query in rollup_queries(q, date.fromisoformat(day)).items():
+        for name, query in rollup_queries(q, of).items():
             cursor.execute(f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' (FORMAT parquet, COMPRESSION zstd)")
         cursor.close()
 

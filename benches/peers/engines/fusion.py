@@ -76,7 +76,7 @@ def ingest(job, clock):
     clock("write")
 
 
-# Two tables of a day in memory, then each rollup from them: the text is decoded once.
+# Tables of a day in memory, then each rollup from them: the text is decoded once.
 DAY_TABLES = {
     "event": """
         SELECT e.day AS day, e.org_id AS org_id, e.app_id AS app_id, e.user_id AS user_id, e.concurrent_id AS concurrent_id,
@@ -103,11 +103,23 @@ ROLLUPS = {
         SELECT day, app_id, user_id, count(*) AS human_events, sum(duration_ms) AS usage_ms
         FROM {event} AS e WHERE human = 1 GROUP BY day, app_id, user_id ORDER BY app_id, user_id""",
     "room_day": """
-        SELECT day, org_id, app_id, concurrent_id, count(DISTINCT user_id) AS users, count(*) AS human_events,
-            sum(duration_ms) AS usage_ms
-        FROM {event} AS e WHERE human = 1 AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id
-        ORDER BY org_id, app_id, concurrent_id""",
+        SELECT day, org_id, app_id, concurrent_id, count(*) AS users, sum(human_events) AS human_events, sum(usage_ms) AS usage_ms
+        FROM (
+            SELECT day, org_id, app_id, concurrent_id, user_id, count(*) AS human_events, sum(duration_ms) AS usage_ms
+            FROM {event} AS e WHERE human = 1 AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id, user_id
+        ) AS seat GROUP BY day, org_id, app_id, concurrent_id ORDER BY org_id, app_id, concurrent_id""",
 }
+
+
+HUMAN = "SELECT * FROM {event} WHERE human = 1"
+
+
+def day_tables(day):
+    return {**DAY_TABLES, "app": sql.sweep.apps(HUMAN), "lasting": sql.sweep.lasting(day, HUMAN, "{app}")}
+
+
+def rollup_queries(q, day):
+    return {**ROLLUPS, "concurrency_day": sql.sweep.concurrency_day(q, day, "{app}", "{lasting}")}
 
 
 def rollups(job, clock, days=None):
@@ -122,18 +134,17 @@ def rollups(job, clock, days=None):
         by_day.setdefault(file[:10], []).append(f"{job['events']}/{file}")
 
     def one(day):
-        place = day.replace("-", "_")
+        place, of = day.replace("-", "_"), date.fromisoformat(day)
         parts = []
         for number, file in enumerate(by_day[day]):
             context.register_parquet(f"file_{place}_{number}", file)
             parts.append(f"SELECT * FROM file_{place}_{number}")
-        names = {"files": f"({' UNION ALL '.join(parts)})", **{name: f"{name}_{place}" for name in DAY_TABLES}}
-        for name, query in DAY_TABLES.items():
+        names = {"files": f"({' UNION ALL '.join(parts)})", **{name: f"{name}_{place}" for name in day_tables(of)}}
+        for name, query in day_tables(of).items():
             execute(context, f"CREATE TABLE {names[name]} AS {query.format(**names)}")
-        sweep = sql.sweep.concurrency_day(q, date.fromisoformat(day), f"SELECT * FROM {names['event']} WHERE human = 1")
-        for name, query in {**ROLLUPS, "concurrency_day": sweep}.items():
+        for name, query in rollup_queries(q, of).items():
             execute(context, f"COPY ({query.format(**names)}) TO '{job['rollups']}/{name}/{day}.parquet' STORED AS PARQUET")
-        for name in DAY_TABLES:
+        for name in day_tables(of):
             context.deregister_table(names[name])
 
     with ThreadPoolExecutor(job["threads"]) as workers:
