@@ -14,7 +14,7 @@ of these engines, and the same arithmetic works in each. The plan is the best on
 
 from . import activity, apps, campaigns, dag, deep, dialect, events, integration, quality, seats, segments, size, states, sweep, terms
 
-VISIT, KEPT, DEEP, REGISTERED, SEATS, SEEN, PLACES = range(7)
+VISIT, KEPT, DEEP, REGISTERED, SEATS, SEEN, PLACES, SHARED, TURNS, BREADTH = range(10)
 # Each metric, and the states that it reads.
 METRICS = {
     "daily_activity": (activity.daily_activity, {VISIT, DEEP}),
@@ -30,11 +30,11 @@ METRICS = {
     "deep_integration_levels": (integration.deep_integration_levels, {DEEP, REGISTERED}),
     "deep_integration_orgs": (integration.deep_integration_orgs, {DEEP}),
     "data_quality": (quality.data_quality, set()),
-    "activity_by_segment": (segments.activity_by_segment, {DEEP, REGISTERED, SEATS, SEEN, PLACES}),
+    "activity_by_segment": (segments.activity_by_segment, {DEEP, REGISTERED, SEATS, SEEN, PLACES, SHARED}),
     "org_size_tiers": (size.org_size_tiers, {REGISTERED}),
     "milestones": (size.milestones, set()),
     "app_adoption": (apps.app_adoption, {VISIT}),
-    "app_breadth": (apps.app_breadth, set()),
+    "app_breadth": (apps.app_breadth, {BREADTH}),
     "integration_assets": (integration.integration_assets, set()),
     "campaign_funnel": (campaigns.campaign_funnel, set()),
     "account_list_penetration": (size.account_list_penetration, {DEEP, REGISTERED}),
@@ -42,7 +42,7 @@ METRICS = {
     "meeting_volume": (apps.meeting_volume, set()),
     "dormant_orgs": (activity.dormant_orgs, {DEEP}),
     "seat_retention": (segments.seat_retention, {REGISTERED, SEATS, PLACES}),
-    "segment_growth": (segments.segment_growth, {REGISTERED, PLACES}),
+    "segment_growth": (segments.segment_growth, {REGISTERED, PLACES, TURNS}),
     "share_decomposition": (segments.share_decomposition, {REGISTERED, SEATS, SEEN, PLACES}),
     "weekday_comparison": (activity.weekday_comparison, {VISIT}),
 }
@@ -53,33 +53,29 @@ def needed(metrics):
     return set().union(*(METRICS[name][1] for name in metrics))
 
 
+STATES = {
+    VISIT: states.cells, KEPT: states.kept, DEEP: deep.deep, REGISTERED: deep.registered, SEATS: seats.seats, SEEN: seats.seat_months,
+    PLACES: seats.places, SHARED: segments.shared, TURNS: segments.turns, BREADTH: apps.breadths,
+}
+
+
 def run(q, execute, write, metrics, clock):
     """Makes the states and writes each metric's table; `clock` notes when each was done."""
     need = needed(metrics)
 
-    def make(queries, noted):
-        for name, query in queries:
+    def make(queries):
+        for name, query in queries(q):
             execute(q.materialised.format(name=name, query=query))
-        clock(noted)
+        clock(queries.__name__)
 
-    make(states.states(q), "org_day")
+    make(states.states)
     if VISIT in need:
         for statement in q.visits():
             execute(statement)
-        clock("visit")
-        make(states.cells(q), "cell")
-    if KEPT in need:
-        make(states.kept(q), "retention")
-    if DEEP in need:
-        make(deep.deep(q), "deep_window")
-    if REGISTERED in need:
-        make(deep.registered(q), "registered")
-    if SEATS in need:
-        make(seats.seats(q), "seat_active")
-    if SEEN in need:
-        make(seats.seat_months(q), "seat_month")
-    if PLACES in need:
-        make(seats.places(q), "places")
+        clock("visits")
+    for state, queries in STATES.items():
+        if state in need:
+            make(queries)
     for name in metrics:
         write(name, METRICS[name][0](q))
         clock(name)

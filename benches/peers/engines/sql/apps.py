@@ -31,24 +31,27 @@ def app_adoption(q):
         ORDER BY 1, 2"""
 
 
-def app_breadth(q):
-    return f"""
+def breadths(q):
+    """For `app_breadth`: how many organisations come to a number of apps, and go from it."""
+    yield "breadth_turn", f"""
         WITH {trailing(q, 'org_id', 'app_id', 'org_app_day')},
         breadth AS (
             SELECT day, step, sum(step) OVER (PARTITION BY org_id ORDER BY day) AS apps FROM change_day
         ),
         turn AS (
-            SELECT day, apps, sum(orgs) AS orgs
-            FROM (
-                SELECT day, apps, 1 AS orgs FROM breadth UNION ALL SELECT day, apps - step AS apps, -1 AS orgs FROM breadth
-            ) AS either
-            WHERE apps > 0 GROUP BY day, apps
-        ),
-        held AS (
+            SELECT day, CASE WHEN side.orgs > 0 THEN apps ELSE apps - step END AS apps, side.orgs AS orgs
+            FROM breadth CROSS JOIN (SELECT * FROM {q.values([(1,), (-1,)], ['orgs'])}) AS side
+        )
+        SELECT day, apps, sum(orgs) AS orgs FROM turn WHERE apps > 0 GROUP BY day, apps"""
+
+
+def app_breadth(q):
+    return f"""
+        WITH held AS (
             SELECT days.day AS day, listed.apps AS apps,
                 sum(coalesce(turn.orgs, 0)) OVER (PARTITION BY listed.apps ORDER BY days.day) AS orgs
-            FROM days CROSS JOIN (SELECT DISTINCT apps FROM turn) AS listed
-            LEFT JOIN turn ON days.day = turn.day AND listed.apps = turn.apps
+            FROM days CROSS JOIN (SELECT DISTINCT apps FROM breadth_turn) AS listed
+            LEFT JOIN breadth_turn AS turn ON days.day = turn.day AND listed.apps = turn.apps
         )
         SELECT {q.to_date('held.day')} AS day, apps, orgs, CASE WHEN held.day >= {q.f + 27} THEN 1 ELSE 0 END AS is_complete
         FROM held WHERE orgs > 0 ORDER BY 1, 2"""

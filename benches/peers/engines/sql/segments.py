@@ -3,34 +3,38 @@
 from .terms import DIMENSIONS, LIMITS, MONTH_BITS, UNKNOWN
 
 
+# What a query reads more than once is a table: not every engine computes a common table expression once.
+
+
+def shared(q):
+    """For `activity_by_segment`: an organisation's days of a month in each segment, and the seats of users who have several."""
+    yield "held", f"""
+        SELECT month.month AS month, place.org_id AS org_id, place.dimension AS dimension, place.segment AS segment,
+            {q.power('least(place.valid_until - month.first_day, 30) + 1')}
+                - {q.power('greatest(place.valid_from - month.first_day, 0)')} AS bits
+        FROM org_place AS place
+        INNER JOIN month ON place.valid_from <= month.last_day AND place.valid_until >= month.first_day"""
+    yield "user_month", """
+        SELECT month, user_id, bit_or(active_bits) AS active_bits, bit_or(seen_bits) AS seen_bits,
+            sum(CASE WHEN org_id <> '' THEN 1 ELSE 0 END) AS orgs
+        FROM seat_month GROUP BY month, user_id"""
+    yield "shared_seat", f"""
+        SELECT seat.month AS month, held.dimension AS dimension, held.segment AS segment, seat.user_id AS user_id,
+            {q.both('seat.active_bits', 'held.bits')} AS active_bits, {q.both('seat.seen_bits', 'held.bits')} AS seen_bits
+        FROM seat_month AS seat
+        INNER JOIN (SELECT month, user_id FROM user_month WHERE orgs > 1) AS person
+            ON seat.month = person.month AND seat.user_id = person.user_id
+        INNER JOIN held ON seat.month = held.month AND seat.org_id = held.org_id"""
+
+
 def activity_by_segment(q):
     """The users of a segment are the seats in it, less those of a user who was counted there for another organisation: of users
     of several, each seat is taken out and the user put in once."""
     day, bits = q.to_date, range(MONTH_BITS)
     sums = ", ".join(f"sum(users * {q.bit(f'{kind}_bits', place)}) AS {kind}_{place}" for kind in ("active", "seen") for place in bits)
     of_day = lambda kind: "CASE days.bit " + " ".join(f"WHEN {place} THEN {kind}_{place}" for place in bits) + " END"
-    held = f"{q.power('least(place.valid_until - month.first_day, 30) + 1')} - {q.power('greatest(place.valid_from - month.first_day, 0)')}"
     return f"""
-        WITH held AS (
-            SELECT month.month AS month, place.org_id AS org_id, place.dimension AS dimension, place.segment AS segment,
-                {held} AS bits
-            FROM org_place AS place
-            INNER JOIN month ON place.valid_from <= month.last_day AND place.valid_until >= month.first_day
-        ),
-        user_month AS (
-            SELECT month, user_id, bit_or(active_bits) AS active_bits, bit_or(seen_bits) AS seen_bits,
-                sum(CASE WHEN org_id <> '' THEN 1 ELSE 0 END) AS orgs
-            FROM seat_month GROUP BY month, user_id
-        ),
-        shared_seat AS (
-            SELECT seat.month AS month, held.dimension AS dimension, held.segment AS segment, seat.user_id AS user_id,
-                {q.both('seat.active_bits', 'held.bits')} AS active_bits, {q.both('seat.seen_bits', 'held.bits')} AS seen_bits
-            FROM seat_month AS seat
-            INNER JOIN user_month AS person ON seat.month = person.month AND seat.user_id = person.user_id
-            INNER JOIN held ON seat.month = held.month AND seat.org_id = held.org_id
-            WHERE person.orgs > 1
-        ),
-        pattern AS (
+        WITH pattern AS (
             SELECT seat.month AS month, held.dimension AS dimension, held.segment AS segment, 0 AS active_bits,
                 {q.both('seat.seen_bits', 'held.bits')} AS seen_bits, seat.users AS users
             FROM org_seat AS seat INNER JOIN held ON seat.month = held.month AND seat.org_id = held.org_id
@@ -110,12 +114,11 @@ def activity_by_segment(q):
         FROM shown ORDER BY 1, 2, 3"""
 
 
-def segment_growth(q):
-    """Each active month of an organisation beside its neighbours; what befell how many is then a few rows."""
+def turns(q):
+    """For `segment_growth`: each active month of an organisation beside its neighbours; what befell how many is then a few rows."""
     segment = lambda after: "CASE part.dimension " + " ".join(f"WHEN '{name}' THEN stretch.{name}{after}" for name in DIMENSIONS) + " END"
     before = ", ".join(f"lag({name}) OVER (PARTITION BY entity, org_id ORDER BY month) AS {name}_before" for name in DIMENSIONS)
-    count = lambda name, *kinds: f"sum(CASE WHEN came_by IN ({', '.join(repr(kind) for kind in kinds)}) THEN orgs ELSE 0 END) AS {name}"
-    return f"""
+    yield "segment_turn", f"""
         WITH active AS (
             SELECT listed.entity AS entity, listed.org_id AS org_id, listed.month AS month,
                 {', '.join(f'org.{name} AS {name}' for name in DIMENSIONS)}
@@ -140,21 +143,24 @@ def segment_growth(q):
                     THEN 'resurrected' ELSE 'kept' END AS came_by,
                 CASE WHEN stretch.month_after = stretch.month + 1 THEN 0 ELSE 1 END AS is_last
             FROM stretch CROSS JOIN (SELECT * FROM {q.values([(name,) for name in DIMENSIONS], ['dimension'])}) AS part
-        ),
-        turn AS (
-            SELECT entity, dimension, month, segment, segment_before, came_by, is_last, count(*) AS orgs
-            FROM placed GROUP BY entity, dimension, month, segment, segment_before, came_by, is_last
-        ),
-        flow_of AS (
+        )
+        SELECT entity, dimension, month, segment, segment_before, came_by, is_last, count(*) AS orgs
+        FROM placed GROUP BY entity, dimension, month, segment, segment_before, came_by, is_last"""
+
+
+def segment_growth(q):
+    count = lambda name, *kinds: f"sum(CASE WHEN came_by IN ({', '.join(repr(kind) for kind in kinds)}) THEN orgs ELSE 0 END) AS {name}"
+    return f"""
+        WITH flow_of AS (
             SELECT entity, dimension, segment, month,
                 CASE WHEN came_by <> 'kept' THEN came_by WHEN segment = segment_before THEN 'retained' ELSE 'moved_in' END AS came_by,
                 orgs
-            FROM turn
+            FROM segment_turn
             UNION ALL
-            SELECT entity, dimension, segment, month + 1 AS month, 'churned' AS came_by, orgs FROM turn WHERE is_last = 1
+            SELECT entity, dimension, segment, month + 1 AS month, 'churned' AS came_by, orgs FROM segment_turn WHERE is_last = 1
             UNION ALL
             SELECT entity, dimension, segment_before AS segment, month, 'moved_out' AS came_by, orgs
-            FROM turn WHERE came_by = 'kept' AND segment <> segment_before
+            FROM segment_turn WHERE came_by = 'kept' AND segment <> segment_before
         ),
         counted AS (
             SELECT entity, dimension, segment, month, {count('active', 'new', 'resurrected', 'retained', 'moved_in')},
@@ -204,10 +210,9 @@ def share_decomposition(q):
             SELECT month, dimension, segment, sum(headcount_b) AS headcount_b, sum(headcount) AS headcount, sum(seats_b) AS seats_b,
                 sum(seats) AS seats
             FROM (
-                SELECT month, dimension, segment, 0 AS headcount_b, headcount, 0 AS seats_b, seats FROM segment_end
-                UNION ALL
-                SELECT month + 1 AS month, dimension, segment, headcount AS headcount_b, 0 AS headcount, seats AS seats_b, 0 AS seats
-                FROM segment_end
+                SELECT month + is_before AS month, dimension, segment, is_before * headcount AS headcount_b,
+                    (1 - is_before) * headcount AS headcount, is_before * seats AS seats_b, (1 - is_before) * seats AS seats
+                FROM segment_end CROSS JOIN (SELECT * FROM {q.values([(0,), (1,)], ['is_before'])}) AS side
             ) AS ends
             GROUP BY month, dimension, segment
         ),
