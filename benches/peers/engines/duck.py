@@ -1,15 +1,12 @@
 """DuckDB."""
 
-import glob
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 
 import duckdb
 
 import sql
-from common import COLUMNS, DIMENSIONS, ROLLUPS, fresh, inputs_of, main
+from common import COLUMNS, DIMENSIONS, ROLLUPS, batches, fresh, gather, inputs_of, main
 
 SPECIES = "{event_id: 'VARCHAR', ts: 'TIMESTAMPTZ', user_id: 'VARCHAR', org_id: 'VARCHAR', app_id: 'VARCHAR', " \
     "action: 'VARCHAR', duration_ms: 'BIGINT', concurrent_id: 'VARCHAR'%s}"
@@ -71,80 +68,72 @@ def ingest(job, clock):
     clock("write")
 
 
-def gather(out):
-    """The parts of a day become `<day>.parquet`, or `<day>-<n>.parquet` where DuckDB wrote several."""
-    fresh(out)
-    for folder in glob.glob(f"{out}.parts/day=*"):
-        day = folder.rsplit("=", 1)[1]
-        for number, file in enumerate(sorted(os.listdir(folder))):
-            os.rename(f"{folder}/{file}", f"{out}/{day}{f'-{number}' if number else ''}.parquet")
-    shutil.rmtree(f"{out}.parts")
-
-
 HUMAN = "SELECT * FROM event WHERE is_human"
 
 
-def day_tables(day, files):
-    """Tables of a day in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
+def day_tables(files):
+    """Tables of some days in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
     with them alone costs next to nothing."""
     yield "event", f"""
-        SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, e.concurrent_id, epoch_us(e.ts) AS begins,
-            e.action <> 'push_received' AS counts,
+        SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, e.concurrent_id,
+            epoch_us(e.ts) - (e.day - DATE '1970-01-01') * {sql.sweep.DAY_US} AS begins, e.action <> 'push_received' AS counts,
             e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL AS is_human
-        FROM read_parquet([{', '.join(files)}], hive_partitioning = false) AS e LEFT JOIN internal AS u ON e.user_id = u.user_id"""
+        FROM read_parquet({files}, hive_partitioning = false) AS e LEFT JOIN internal AS u ON e.user_id = u.user_id"""
     yield "seat", """
         SELECT day, org_id, user_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
             CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms,
             count(*) FILTER (WHERE is_human AND action = 'check_in') AS check_ins
         FROM event WHERE user_id <> '' GROUP BY day, org_id, user_id"""
     yield "app", sql.sweep.apps(HUMAN)
-    yield "lasting", sql.sweep.lasting(day, HUMAN, "app")
+    yield "lasting", sql.sweep.lasting(HUMAN, "app")
 
 
-def rollup_queries(q, day):
+def rollup_queries(q):
     return {
-        "user_day": "SELECT * FROM seat ORDER BY org_id, user_id",
+        "user_day": "SELECT * FROM seat ORDER BY day, org_id, user_id",
         "org_users_day": """
             SELECT day, org_id, count(*) AS users FROM seat WHERE org_id <> '' AND human_events > 0 GROUP BY day, org_id
-            ORDER BY org_id""",
+            ORDER BY day, org_id""",
         "org_app_day": """
             SELECT day, org_id, app_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
                 count(*) FILTER (WHERE user_id = '' AND counts) AS machine_events,
                 CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms
-            FROM event GROUP BY day, org_id, app_id ORDER BY org_id, app_id""",
+            FROM event GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
         "app_user_day": """
             SELECT day, app_id, user_id, count(*) AS human_events, CAST(sum(duration_ms) AS BIGINT) AS usage_ms
-            FROM event WHERE is_human GROUP BY day, app_id, user_id ORDER BY app_id, user_id""",
+            FROM event WHERE is_human GROUP BY day, app_id, user_id ORDER BY day, app_id, user_id""",
         "room_day": """
             SELECT day, org_id, app_id, concurrent_id, count(DISTINCT user_id) AS users, count(*) AS human_events,
                 CAST(sum(duration_ms) AS BIGINT) AS usage_ms
             FROM event WHERE is_human AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id
-            ORDER BY org_id, app_id, concurrent_id""",
-        "concurrency_day": sql.sweep.concurrency_day(q, day, "app", "lasting"),
+            ORDER BY day, org_id, app_id, concurrent_id""",
+        "concurrency_day": sql.sweep.concurrency_day(q, "app", "lasting"),
     }
 
 
 def rollups(job, clock, days=None):
-    """Day by day: the hash tables stay small, and each day is written sorted. The days go to as many workers as there
-    are threads, which keeps all cores busy also where a day is one row group."""
+    """A few days at a time: the hash tables stay small. The batches go to as many workers as there are threads, which keeps all
+    cores busy also where a step of a query is not parallel."""
     connection, q = connect(job), Duck()
     connection.execute(f"CREATE TABLE internal AS SELECT user_id FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal")
-    for name in ROLLUPS:
-        fresh(f"{job['rollups']}/{name}")
-    by_day = {}
-    for file in os.listdir(job["events"]):
-        by_day.setdefault(file[:10], []).append(f"'{job['events']}/{file}'")
 
-    def one(day):
-        cursor, of = connection.cursor(), date.fromisoformat(day)
-        for name, query in day_tables(of, by_day[day]):
+    def one(batch):
+        cursor, (number, listed) = connection.cursor(), batch
+        for name, query in day_tables([file for files in listed.values() for file in files]):
             cursor.execute(f"CREATE TEMP TABLE {name} AS {query}")
-        for name, query in rollup_queries(q, of).items():
-            cursor.execute(f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+        for name, query in rollup_queries(q).items():
+            out = f"{job['rollups']}/{name}"
+            cursor.execute(f"""
+                COPY ({query}) TO '{out}.parts/{number}'
+                (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), WRITE_PARTITION_COLUMNS true)""")
         cursor.close()
 
+    for name in ROLLUPS:
+        fresh(f"{job['rollups']}/{name}.parts")
     with ThreadPoolExecutor(job["threads"]) as workers:
-        list(workers.map(one, sorted(days or by_day)))
+        list(workers.map(one, enumerate(batches(job["events"], days))))
+    for name in ROLLUPS:
+        gather(f"{job['rollups']}/{name}", "*/day=*")
     clock("rollups")
 
 
@@ -154,6 +143,9 @@ class Duck(sql.dialect.Dialect):
 
     def to_date(self, days):
         return f"(DATE '1970-01-01' + CAST({days} AS INTEGER))"
+
+    def from_date(self, day):
+        return f"({day} - DATE '1970-01-01')"
 
     def month(self, days):
         at = f"(DATE '1970-01-01' + {days})"

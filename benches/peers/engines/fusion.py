@@ -1,17 +1,14 @@
 """DataFusion: the engine that orgpulse's own queries run on, as any user gets it from Python."""
 
-import glob
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 
 import datafusion
 import pyarrow as pa
 
 import common
 import sql
-from common import fits, fresh, main, memory
+from common import batches, fits, fresh, gather, main, memory
 
 TEXT = pa.string()
 EVENT = [("event_id", TEXT), ("ts", pa.timestamp("us", "UTC")), ("user_id", TEXT), ("org_id", TEXT), ("app_id", TEXT),
@@ -67,20 +64,15 @@ def ingest(job, clock):
     execute(context, f"""
         COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
         STORED AS PARQUET PARTITIONED BY (day)""")
-    fresh(out)
-    for folder in glob.glob(f"{out}.parts/day=*"):
-        day = folder.rsplit("=", 1)[1]
-        for number, file in enumerate(sorted(os.listdir(folder))):
-            os.rename(f"{folder}/{file}", f"{out}/{day}{f'-{number}' if number else ''}.parquet")
-    shutil.rmtree(f"{out}.parts")
+    gather(out)
     clock("write")
 
 
-# Tables of a day in memory, then each rollup from them: the text is decoded once.
+# Tables of some days in memory, then each rollup from them: the text is decoded once.
 DAY_TABLES = {
     "event": """
         SELECT e.day AS day, e.org_id AS org_id, e.app_id AS app_id, e.user_id AS user_id, e.concurrent_id AS concurrent_id,
-            e.duration_ms AS duration_ms, cast(e.ts AS BIGINT) AS begins,
+            e.duration_ms AS duration_ms, cast(e.ts AS BIGINT) - cast(cast(e.day AS INTEGER) AS BIGINT) * 86400000000 AS begins,
             CASE WHEN e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL THEN 1 ELSE 0 END AS human,
             CASE WHEN e.user_id = '' AND e.action <> 'push_received' THEN 1 ELSE 0 END AS machine,
             CASE WHEN e.action = 'check_in' THEN 1 ELSE 0 END AS check_in
@@ -91,64 +83,58 @@ DAY_TABLES = {
         FROM {event} AS e WHERE user_id <> '' GROUP BY day, org_id, user_id""",
 }
 ROLLUPS = {
-    "user_day": "SELECT * FROM {seat} AS s ORDER BY org_id, user_id",
+    "user_day": "SELECT * FROM {seat} AS s ORDER BY day, org_id, user_id",
     "org_users_day": """
         SELECT day, org_id, count(*) AS users FROM {seat} AS s WHERE org_id <> '' AND human_events > 0 GROUP BY day, org_id
-        ORDER BY org_id""",
+        ORDER BY day, org_id""",
     "org_app_day": """
         SELECT day, org_id, app_id, count(*) AS events, sum(human) AS human_events, sum(machine) AS machine_events,
             sum(human * duration_ms) AS usage_ms
-        FROM {event} AS e GROUP BY day, org_id, app_id ORDER BY org_id, app_id""",
+        FROM {event} AS e GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
     "app_user_day": """
         SELECT day, app_id, user_id, count(*) AS human_events, sum(duration_ms) AS usage_ms
-        FROM {event} AS e WHERE human = 1 GROUP BY day, app_id, user_id ORDER BY app_id, user_id""",
+        FROM {event} AS e WHERE human = 1 GROUP BY day, app_id, user_id ORDER BY day, app_id, user_id""",
     "room_day": """
         SELECT day, org_id, app_id, concurrent_id, count(*) AS users, sum(human_events) AS human_events, sum(usage_ms) AS usage_ms
         FROM (
             SELECT day, org_id, app_id, concurrent_id, user_id, count(*) AS human_events, sum(duration_ms) AS usage_ms
             FROM {event} AS e WHERE human = 1 AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id, user_id
-        ) AS seat GROUP BY day, org_id, app_id, concurrent_id ORDER BY org_id, app_id, concurrent_id""",
+        ) AS seat GROUP BY day, org_id, app_id, concurrent_id ORDER BY day, org_id, app_id, concurrent_id""",
 }
 
 
 HUMAN = "SELECT * FROM {event} WHERE human = 1"
 
 
-def day_tables(day):
-    return {**DAY_TABLES, "app": sql.sweep.apps(HUMAN), "lasting": sql.sweep.lasting(day, HUMAN, "{app}")}
-
-
-def rollup_queries(q, day):
-    return {**ROLLUPS, "concurrency_day": sql.sweep.concurrency_day(q, day, "{app}", "{lasting}")}
+DAY_TABLES |= {"app": sql.sweep.apps(HUMAN), "lasting": sql.sweep.lasting(HUMAN, "{app}")}
 
 
 def rollups(job, clock, days=None):
-    """Day by day, as many days at a time as there are threads: no exchange between partitions, small hash tables."""
-    context, q = connect(job, partitions=1), Fusion()
+    """A few days at a time, as many batches as there are threads: no exchange between partitions, small hash tables."""
+    context = connect(job, partitions=1)
     context.register_parquet("users_file", f"{job['dims']}/users.parquet")
     execute(context, "CREATE TABLE internal AS SELECT user_id FROM users_file WHERE is_internal")
-    for name in common.ROLLUPS:
-        fresh(f"{job['rollups']}/{name}")
-    by_day = {}
-    for file in sorted(os.listdir(job["events"])):
-        by_day.setdefault(file[:10], []).append(f"{job['events']}/{file}")
+    queries = {**ROLLUPS, "concurrency_day": sql.sweep.concurrency_day(Fusion(), "{app}", "{lasting}")}
 
-    def one(day):
-        place, of = day.replace("-", "_"), date.fromisoformat(day)
+    def one(batch):
+        number, listed = batch
         parts = []
-        for number, file in enumerate(by_day[day]):
-            context.register_parquet(f"file_{place}_{number}", file)
-            parts.append(f"SELECT * FROM file_{place}_{number}")
-        names = {"files": f"({' UNION ALL '.join(parts)})", **{name: f"{name}_{place}" for name in day_tables(of)}}
-        for name, query in day_tables(of).items():
+        for place, file in enumerate(file for files in listed.values() for file in files):
+            context.register_parquet(f"file_{number}_{place}", file)
+            parts.append(f"SELECT * FROM file_{number}_{place}")
+        names = {"files": f"({' UNION ALL '.join(parts)})", **{name: f"{name}_{number}" for name in DAY_TABLES}}
+        for name, query in DAY_TABLES.items():
             execute(context, f"CREATE TABLE {names[name]} AS {query.format(**names)}")
-        for name, query in rollup_queries(q, of).items():
-            execute(context, f"COPY ({query.format(**names)}) TO '{job['rollups']}/{name}/{day}.parquet' STORED AS PARQUET")
-        for name in day_tables(of):
+        for name, query in queries.items():
+            execute(context, f"""
+                COPY ({query.format(**names)}) TO '{job['rollups']}/{name}.parts/{number}/' STORED AS PARQUET PARTITIONED BY (day)""")
+        for name in DAY_TABLES:
             context.deregister_table(names[name])
 
     with ThreadPoolExecutor(job["threads"]) as workers:
-        list(workers.map(one, sorted(days or by_day)))
+        list(workers.map(one, enumerate(batches(job["events"], days))))
+    for name in queries:
+        gather(f"{job['rollups']}/{name}", "*/day=*")
     clock("rollups")
 
 
@@ -160,6 +146,9 @@ class Fusion(sql.dialect.Dialect):
 
     def to_date(self, days):
         return f"cast(cast({days} AS INTEGER) AS DATE)"
+
+    def from_date(self, day):
+        return f"cast(cast({day} AS INTEGER) AS BIGINT)"
 
     def month(self, days):
         at = f"cast(cast({days} AS INTEGER) AS DATE)"

@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 
 import sql
-from common import ROLLUPS, fits, fresh, inputs_of, main
+from common import ROLLUPS, batches, fits, fresh, inputs_of, main
 from frames import Report
 
 EVENT = {"event_id": pl.String, "ts": pl.Datetime("us", "UTC"), "user_id": pl.String, "org_id": pl.String,
@@ -70,11 +70,11 @@ SPAN = 2**38
 def grouped(events, keys, *others):
     """`others`, and the human events and their usage, by key and in its order."""
     return events.group_by("day", *keys).agg(*others, c("is_human").sum().cast(pl.Int64).alias("human_events"),
-                                             (c("duration_ms") * c("is_human")).sum().alias("usage_ms")).sort(keys)
+                                             (c("duration_ms") * c("is_human")).sum().alias("usage_ms")).sort("day", *keys)
 
 
 def tables(events):
-    """A day's rollups but the sweep, from one scan."""
+    """All rollups but the sweep, from one scan."""
     total = pl.len().cast(pl.Int64).alias("events")
     users = c("user_id").n_unique().cast(pl.Int64).alias("users")
     human = events.filter("is_human")
@@ -82,25 +82,27 @@ def tables(events):
         "user_day": grouped(events.filter(c("user_id") != ""), ["org_id", "user_id"], total,
                             ((c("action") == "check_in") & c("is_human")).sum().cast(pl.Int64).alias("check_ins")),
         "org_app_day": grouped(events, ["org_id", "app_id"], total, c("is_machine").sum().cast(pl.Int64).alias("machine_events")),
-        "org_users_day": human.filter(c("org_id") != "").group_by("day", "org_id").agg(users).sort("org_id"),
+        "org_users_day": human.filter(c("org_id") != "").group_by("day", "org_id").agg(users).sort("day", "org_id"),
         "app_user_day": grouped(human, ["app_id", "user_id"]),
         "room_day": grouped(human.filter(c("concurrent_id") != ""), ["org_id", "app_id", "concurrent_id"], users),
         "lasting": human.filter(c("duration_ms") > 0).select(
-            "day", "app_id", app=c("app_id").cast(pl.Categorical), user=c("user_id").cast(pl.Categorical),
+            "day", "app_id", user=c("user_id").cast(pl.Categorical),
             room=when(c("concurrent_id") != "").then("concurrent_id").cast(pl.Categorical),
             begins=c("ts").dt.epoch("us") - c("day").cast(pl.Int64) * 86_400_000_000, lasts=c("duration_ms") * 1000),
     }
 
 
 def concurrency_day(lasting):
-    """How many users and rooms an app holds at once. Of each event remains what reaches beyond the events of the same user (or
+    """How many users and rooms an app holds at once on a day. Of each event remains what reaches beyond the events of the same user (or
     room) that began before it; then one running sum over what comes and goes, ends before starts. Everyone, and then every app,
     stands at a place of its own on one line of numbers, so nothing is grouped: see `sql.sweep`."""
     number = lambda name: c(name).to_physical().cast(pl.Int64)
+    apps = lasting.select("day", "app_id").unique().with_row_index("app").with_columns(c("app").cast(pl.Int64))
+    lasting = lasting.join(apps, on=["day", "app_id"])
     peaks = []
     for key, name in (("user", "peak_users"), ("room", "peak_rooms")):
         held = lasting.lazy().filter(c(key).is_not_null()).select(
-            "begins", "lasts", app=number("app"), who=number(key)).sort("app", "who", "begins").with_columns(
+            "begins", "lasts", "app", who=number(key)).sort("app", "who", "begins").with_columns(
                 line=((c("app") != c("app").shift(1)) | (c("who") != c("who").shift(1))).fill_null(True).cum_sum().cast(pl.Int64) * SPAN
             ).with_columns(begins=c("line") + c("begins"), ends=c("line") + c("begins") + c("lasts"))
         stay = held.with_columns(begins=pl.max_horizontal("begins", c("ends").cum_max().shift(1))).filter(
@@ -114,31 +116,28 @@ def concurrency_day(lasting):
         peaks.append(peak.select("app", (c("peak") // SPAN).alias(name), (SPAN - 1 - c("peak") % SPAN).alias(f"{name}_at")))
     users, rooms = pl.collect_all(peaks)
     largest = lasting.filter(c("room").is_not_null()).group_by("app", "room").agg(c("user").n_unique().cast(pl.Int64)).group_by(
-        number("app")).agg(largest_room=c("user").max())
-    apps = lasting.select("day", "app_id", app=number("app")).unique()
+        "app").agg(largest_room=c("user").max())
     midnight = c("day").cast(pl.Int64) * 86_400_000_000
-    return apps.join(users, on="app").join(rooms, on="app", how="left").join(largest, on="app", how="left").sort("app_id").select(
+    return apps.join(users, on="app").join(rooms, on="app", how="left").join(largest, on="app", how="left").sort("day", "app_id").select(
         "day", "app_id", "peak_users", (midnight + c("peak_users_at")).cast(pl.Datetime("us", "UTC")).alias("peak_at"),
         c("peak_rooms", "largest_room").fill_null(0))
 
 
 def rollups(job, clock, days=None):
-    """Day by day, all tables from one scan of the day."""
+    """A few days at a time, all tables from one scan of them."""
     internal = pl.read_parquet(f"{job['dims']}/users.parquet").filter("is_internal")["user_id"].implode()
     for name in ROLLUPS:
         fresh(f"{job['rollups']}/{name}")
-    by_day = {}
-    for file in sorted(os.listdir(job["events"])):
-        by_day.setdefault(file[:10], []).append(f"{job['events']}/{file}")
-    for day in sorted(days or by_day):
-        events = pl.scan_parquet(by_day[day]).with_columns(
+    for batch in batches(job["events"], days):
+        events = pl.scan_parquet([file for files in batch.values() for file in files]).with_columns(
             is_human=(c("user_id") != "") & (c("action") != "push_received") & ~c("user_id").is_in(internal),
             is_machine=(c("user_id") == "") & (c("action") != "push_received"))
         queries = tables(events)
         frames = dict(zip(queries, pl.collect_all(list(queries.values()))))
         frames["concurrency_day"] = concurrency_day(frames.pop("lasting"))
         for name, frame in frames.items():
-            frame.write_parquet(f"{job['rollups']}/{name}/{day}.parquet", compression="zstd")
+            for (day,), part in frame.partition_by("day", as_dict=True).items():
+                part.write_parquet(f"{job['rollups']}/{name}/{day}.parquet", compression="zstd")
     clock("rollups")
 
 

@@ -126,12 +126,11 @@ class States:
         codes = rows.select("day", org=c(org).cast(pl.Categorical), member=c(member).cast(pl.Categorical))
         number = lambda name: c(name).to_physical().cast(pl.Int64)
         members = codes.select(number("member").max()).item() or 0
-        # At most DAYS blocks too.
+        blocks = (self.d - self.f) // 28 + 1
         block = codes.lazy().group_by(
-            key=(number("org") * (members + 1) + number("member")) * DAYS + (self.d - c("day")) // 28,
-        ).agg(first=c("day").min(), last=c("day").max(), org=c("org").first()).select(
-            "org", "first", "last", key=c("key") // DAYS * DAYS + c("first")).sort("key").collect()
-        same = lambda step: c("key") // DAYS == c("key").shift(step) // DAYS
+            key=(number("org") * (members + 1) + number("member")) * blocks + (c("day") - self.f) // 28,
+        ).agg(first=c("day").min(), last=c("day").max(), org=c("org").first()).sort("key").collect()
+        same = lambda step: c("key") // blocks == c("key").shift(step) // blocks
         comes = ~(same(1) & (c("first") - c("last").shift(1) < 28)).fill_null(False)
         goes = ~(same(-1) & (c("first").shift(-1) - c("last") < 28)).fill_null(False)
         return pl.concat([

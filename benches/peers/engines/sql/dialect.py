@@ -18,6 +18,9 @@ class Dialect:
     def to_date(self, days):
         raise NotImplementedError
 
+    def from_date(self, day):
+        raise NotImplementedError
+
     def month(self, days):
         raise NotImplementedError
 

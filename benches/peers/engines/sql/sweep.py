@@ -1,6 +1,4 @@
-"""How many users and rooms an app holds at once, on one day."""
-
-from .terms import number
+"""How many users and rooms an app holds at once, day by day."""
 
 # More than the microseconds of the day and of what began on it: a place and an instant are one number.
 SPAN = 2**38
@@ -8,22 +6,22 @@ DAY_US = 86_400_000_000
 
 
 def apps(human):
-    """The day's apps, each with a number."""
+    """An app on a day is a place of its own."""
     return f"""
-        SELECT app_id, CAST(row_number() OVER () AS BIGINT) AS app
-        FROM (SELECT DISTINCT app_id FROM ({human}) AS human WHERE duration_ms > 0) AS used"""
+        SELECT day, app_id, CAST(row_number() OVER () AS BIGINT) AS app
+        FROM (SELECT DISTINCT day, app_id FROM ({human}) AS human WHERE duration_ms > 0) AS used"""
 
 
-def lasting(day, human, app):
-    """The human events that last, in microseconds of the day."""
-    midnight = number(day) * DAY_US
+def lasting(human, app):
+    """The human events that last, in microseconds of their day."""
     return f"""
-        SELECT app.app AS app, human.user_id AS user_id, human.concurrent_id AS concurrent_id, human.begins - {midnight} AS begins,
-            human.begins - {midnight} + human.duration_ms * 1000 AS ends
-        FROM ({human}) AS human INNER JOIN {app} AS app ON human.app_id = app.app_id WHERE human.duration_ms > 0"""
+        SELECT app.app AS app, human.user_id AS user_id, human.concurrent_id AS concurrent_id, human.begins AS begins,
+            human.begins + human.duration_ms * 1000 AS ends
+        FROM ({human}) AS human INNER JOIN {app} AS app ON human.day = app.day AND human.app_id = app.app_id
+        WHERE human.duration_ms > 0"""
 
 
-def concurrency_day(q, day, app, lasting):
+def concurrency_day(q, app, lasting):
     """Of each event remains what reaches beyond the events of the same user (or room) that began before it, so nobody is counted
     twice at a moment; then one running sum over what comes and goes, ends before starts. Everyone, and then every app, stands at a
     place of its own on one line of numbers, and what comes to an app goes again: so the windows need no partitions, and sort by
@@ -66,9 +64,9 @@ def concurrency_day(q, day, app, lasting):
             ) AS room GROUP BY app
         ),
         peaks AS (SELECT {app_of} AS app, {peak(0)} AS users, {peak(1)} AS rooms FROM peak GROUP BY {app_of})
-        SELECT {q.to_date(number(day))} AS day, app.app_id AS app_id, {q.idiv('peaks.users', str(SPAN))} AS peak_users,
-            {q.to_instant(f'{number(day) * DAY_US + SPAN - 1} - peaks.users % {SPAN}')} AS peak_at,
+        SELECT app.day AS day, app.app_id AS app_id, {q.idiv('peaks.users', str(SPAN))} AS peak_users,
+            {q.to_instant(f"{q.from_date('app.day')} * {DAY_US} + {SPAN - 1} - peaks.users % {SPAN}")} AS peak_at,
             coalesce({q.idiv('peaks.rooms', str(SPAN))}, 0) AS peak_rooms, coalesce(largest.users, 0) AS largest_room
         FROM peaks
         INNER JOIN {app} AS app ON peaks.app = app.app
-        LEFT JOIN largest ON peaks.app = largest.app ORDER BY 2"""
+        LEFT JOIN largest ON peaks.app = largest.app ORDER BY 1, 2"""
