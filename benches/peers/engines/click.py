@@ -16,6 +16,7 @@ SETTINGS = {
     "session_timezone": "'UTC'",
     # NULL where an outer join finds nothing, as in SQL; a column wins over an alias of the same name.
     "join_use_nulls": 1,
+    "cast_keep_nullable": 1,
     "prefer_column_name_to_alias": 1,
     "date_time_input_format": "'best_effort'",
     "input_format_skip_unknown_fields": 1,
@@ -93,7 +94,8 @@ HUMAN = "SELECT * FROM event WHERE human = 1"
 def day_tables(events):
     """Tables of some days in memory, then each rollup from them: the text is decoded once."""
     yield "event", f"""
-        SELECT day, org_id, app_id, user_id, concurrent_id, duration_ms, toUnixTimestamp64Micro(ts) - toInt64(toInt32(day)) * {sql.sweep.DAY_US} AS begins,
+        SELECT day, org_id, app_id, user_id, concurrent_id, duration_ms,
+            toUnixTimestamp64Micro(ts) - toInt64(toInt32(day)) * {sql.sweep.DAY_US} AS begins,
             user_id <> '' AND action <> 'push_received' AND user_id NOT IN internal AS human,
             user_id = '' AND action <> 'push_received' AS machine, action = 'check_in' AS check_in
         FROM {events}"""

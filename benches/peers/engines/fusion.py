@@ -1,6 +1,7 @@
 """DataFusion: the engine that orgpulse's own queries run on, as any user gets it from Python."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import datafusion
@@ -70,13 +71,13 @@ def ingest(job, clock):
 
 # Tables of some days in memory, then each rollup from them: the text is decoded once.
 DAY_TABLES = {
-    "event": """
+    "event": f"""
         SELECT e.day AS day, e.org_id AS org_id, e.app_id AS app_id, e.user_id AS user_id, e.concurrent_id AS concurrent_id,
-            e.duration_ms AS duration_ms, cast(e.ts AS BIGINT) - cast(cast(e.day AS INTEGER) AS BIGINT) * 86400000000 AS begins,
+            e.duration_ms AS duration_ms, cast(e.ts AS BIGINT) - cast(cast(e.day AS INTEGER) AS BIGINT) * {sql.sweep.DAY_US} AS begins,
             CASE WHEN e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL THEN 1 ELSE 0 END AS human,
             CASE WHEN e.user_id = '' AND e.action <> 'push_received' THEN 1 ELSE 0 END AS machine,
             CASE WHEN e.action = 'check_in' THEN 1 ELSE 0 END AS check_in
-        FROM {files} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id""",
+        FROM {{files}} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id""",
     "seat": """
         SELECT day, org_id, user_id, count(*) AS events, sum(human) AS human_events, sum(human * duration_ms) AS usage_ms,
             sum(human * check_in) AS check_ins
@@ -118,21 +119,23 @@ def rollups(job, clock, days=None):
 
     def one(batch):
         number, listed = batch
-        parts = []
-        for place, file in enumerate(file for files in listed.values() for file in files):
-            context.register_parquet(f"file_{number}_{place}", file)
-            parts.append(f"SELECT * FROM file_{number}_{place}")
-        names = {"files": f"({' UNION ALL '.join(parts)})", **{name: f"{name}_{number}" for name in DAY_TABLES}}
+        # A folder is one table, read file by file; a union reads all at once, in several times the memory.
+        folder = fresh(f"{job['rollups']}.batches/{number}")
+        for file in (file for files in listed.values() for file in files):
+            os.link(file, f"{folder}/{os.path.basename(file)}")
+        context.register_parquet(f"files_{number}", f"{folder}/")
+        names = {name: f"{name}_{number}" for name in ("files", *DAY_TABLES)}
         for name, query in DAY_TABLES.items():
             execute(context, f"CREATE TABLE {names[name]} AS {query.format(**names)}")
         for name, query in queries.items():
             execute(context, f"""
                 COPY ({query.format(**names)}) TO '{job['rollups']}/{name}.parts/{number}/' STORED AS PARQUET PARTITIONED BY (day)""")
-        for name in DAY_TABLES:
-            context.deregister_table(names[name])
+        for name in names.values():
+            context.deregister_table(name)
 
     with ThreadPoolExecutor(job["threads"]) as workers:
         list(workers.map(one, enumerate(batches(job["events"], days))))
+    shutil.rmtree(f"{job['rollups']}.batches")
     for name in queries:
         gather(f"{job['rollups']}/{name}", "*/day=*")
     clock("rollups")
@@ -236,7 +239,8 @@ def day(job, clock):
         context.register_parquet("sealed", sealed)
         columns = ", ".join(COLUMNS)
         events = f"SELECT {columns} FROM ({events}) AS n UNION ALL SELECT {columns} FROM sealed"
-    execute(context, f"COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
+    query = f"SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}"
+    execute(context, f"COPY ({query}) TO '{sealed}.new.parquet' STORED AS PARQUET")
     os.replace(f"{sealed}.new.parquet", sealed)
     rollups(job, clock, [job["day"]])
     clock("ingest")

@@ -8,6 +8,7 @@ import polars as pl
 import sql
 from common import ROLLUPS, batches, fits, fresh, inputs_of, main
 from frames import Report
+from sql.sweep import DAY_US, SPAN
 
 EVENT = {"event_id": pl.String, "ts": pl.Datetime("us", "UTC"), "user_id": pl.String, "org_id": pl.String,
          "app_id": pl.String, "action": pl.String, "duration_ms": pl.Int64, "concurrent_id": pl.String}
@@ -63,10 +64,6 @@ def ingest(job, clock):
     clock("write")
 
 
-# More than the microseconds of a day and of what began on it: a place and an instant are one number.
-SPAN = 2**38
-
-
 def grouped(events, keys, *others):
     """`others`, and the human events and their usage, by key and in its order."""
     return events.group_by("day", *keys).agg(*others, c("is_human").sum().cast(pl.Int64).alias("human_events"),
@@ -88,7 +85,7 @@ def tables(events):
         "lasting": human.filter(c("duration_ms") > 0).select(
             "day", "app_id", user=c("user_id").cast(pl.Categorical),
             room=when(c("concurrent_id") != "").then("concurrent_id").cast(pl.Categorical),
-            begins=c("ts").dt.epoch("us") - c("day").cast(pl.Int64) * 86_400_000_000, lasts=c("duration_ms") * 1000),
+            begins=c("ts").dt.epoch("us") - c("day").cast(pl.Int64) * DAY_US, lasts=c("duration_ms") * 1000),
     }
 
 
@@ -117,7 +114,7 @@ def concurrency_day(lasting):
     users, rooms = pl.collect_all(peaks)
     largest = lasting.filter(c("room").is_not_null()).group_by("app", "room").agg(c("user").n_unique().cast(pl.Int64)).group_by(
         "app").agg(largest_room=c("user").max())
-    midnight = c("day").cast(pl.Int64) * 86_400_000_000
+    midnight = c("day").cast(pl.Int64) * DAY_US
     return apps.join(users, on="app").join(rooms, on="app", how="left").join(largest, on="app", how="left").sort("day", "app_id").select(
         "day", "app_id", "peak_users", (midnight + c("peak_users_at")).cast(pl.Datetime("us", "UTC")).alias("peak_at"),
         c("peak_rooms", "largest_room").fill_null(0))

@@ -1,7 +1,6 @@
 """The made-up logs, and the dimension tables as the peers read them."""
 
 import io
-import json
 import os
 import shutil
 from pathlib import Path

@@ -2,27 +2,26 @@
 
 import polars as pl
 
-from .terms import c, date_of, lit, rate, when
+from .terms import c, date_of, lit, rate
 
 
 class Apps:
     def app_adoption(self):
         """A row for each user of a week's app first, then counts."""
-        weekly = (c("day") + 3) // 7
+        weekly, last = (c("day") + 3) // 7, c("week") * 7 + 3
         used = self.app_user_day.select(
             week=weekly, app=c("app_id").cast(pl.Categorical), user=c("user_id").cast(pl.Categorical), events="human_events",
-            usage="usage_ms").group_by("week", "app", "user").agg(c("events").sum(), c("usage").sum()).group_by("week", "app").agg(
-                c("events").sum(), c("usage").sum(), users=pl.len().cast(pl.Int64)).with_columns(app_id=c("app").cast(pl.String)).collect()
+            usage="usage_ms",
+        ).group_by("week", "app", "user").agg(c("events", "usage").sum()).group_by("week", "app").agg(
+            c("events", "usage").sum(), users=pl.len().cast(pl.Int64)).with_columns(app_id=c("app").cast(pl.String)).collect()
         orgs = self.org_app_day.lazy().filter(c("org_id") != "", c("human_events") > 0).group_by(
             "app_id", week=weekly).agg(orgs=c("org_id").n_unique()).collect()
         of_all = self.flow.filter((c("grain") == "week") & (c("entity") == "user")).select(week="p", of_all="active")
-        shown = used.join(of_all, on="week").join(orgs, on=["week", "app_id"], how="left").with_columns(
-            last=c("week") * 7 + 3).join(self.apps.select("app_id", "name", "category", "valid_from", "valid_until"), on="app_id", how="left")
-        # A week whose app had no row yet keeps its numbers, without a name.
-        holds = (c("last") >= c("valid_from")) & (c("last") <= c("valid_until"))
-        shown = shown.with_columns(c("orgs").fill_null(0), *(when(holds).then(c(n)).otherwise(lit("")).alias(n) for n in ("name", "category")),
-                                   holds=holds.fill_null(False)).sort("week", "app_id", "holds").unique(
-                                       ["week", "app_id"], keep="last", maintain_order=True)
+        names = used.select("week", "app_id").join(self.apps, on="app_id").filter(
+            last >= c("valid_from"), last <= c("valid_until")).select("week", "app_id", "name", "category")
+        shown = used.join(of_all, on="week").join(orgs, on=["week", "app_id"], how="left").join(
+            names, on=["week", "app_id"], how="left").with_columns(
+                c("orgs").fill_null(0), c("name", "category").fill_null(""), last=last).sort("week", "app_id")
         self.write("app_adoption", shown.select(
             date_of(c("last") - 6).alias("week"), "app_id", "name", "category", "users", "orgs", "events",
             c("usage").alias("usage_seconds"), rate(c("users"), c("of_all")).alias("user_share"), self.observed(c("last") - 6, c("last"))))

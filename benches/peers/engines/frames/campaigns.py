@@ -4,7 +4,7 @@ import polars as pl
 
 import sql.terms as terms
 
-from .terms import c, lit, rate, when
+from .terms import c, lit, rate
 
 KNOWN = (1, 7, 30)
 
@@ -15,7 +15,8 @@ class Campaigns:
         one campaign, or in none, is counted together."""
         person = self.users.filter(~c("is_internal"))
         listed = self.campaigns.with_columns(
-            c("start_on").fill_null(terms.EVER), c("end_on").fill_null(terms.NEVER), c("reward").fill_null(0), c("streak_days").fill_null(15))
+            c("start_on").fill_null(terms.EVER), c("end_on").fill_null(terms.NEVER), c("reward").fill_null(0),
+            c("streak_days").fill_null(15))
         named = person.filter(c("campaign") != "").select("campaign").unique().join(listed, on="campaign", how="anti").with_columns(
             start_on=lit(terms.EVER, pl.Int32), end_on=lit(terms.NEVER, pl.Int32), streak_days=lit(15, pl.Int64))
         term = pl.concat([listed, named], how="diagonal")
@@ -30,7 +31,7 @@ class Campaigns:
         cohort = person.join(back, on="user_id", how="left").group_by("campaign", "registered_on").agg(
             pl.len().cast(pl.Int64).alias("users"), *(c(name).sum().cast(pl.Int64) for name in counts), *map(known, KNOWN))
         numbers = [*(f"seen_{n}" for n in KNOWN), *(f"known_{n}" for n in KNOWN)]
-        ours = cohort.filter(c("campaign") != "").group_by("campaign").agg(c("users").sum(), c("activated").sum(), *(c(n).sum() for n in numbers))
+        ours = cohort.filter(c("campaign") != "").group_by("campaign").agg(c("users", "activated", *numbers).sum())
         organic = cohort.filter(c("campaign") == "").drop("campaign").join(
             term.select("campaign", "start_on", "end_on"), how="cross").filter(
                 c("registered_on") >= c("start_on"), c("registered_on") <= c("end_on")).group_by("campaign").agg(
@@ -54,7 +55,7 @@ class Campaigns:
         funnel = funnel.with_columns(c(filled).fill_null(0)).with_columns(reward_cost=c("completed") * c("reward")).with_columns(
             cents=c("cost") + c("reward_cost")).sort("campaign")
         self.write("campaign_funnel", funnel.select(
-            "campaign", c("users").alias("acquired"), "inviters", "invited", rate(c("invited"), c("inviters")).alias("k_factor"), "activated",
-            c("completed").alias("streak_completed"), "cost", "reward_cost",
+            "campaign", c("users").alias("acquired"), "inviters", "invited", rate(c("invited"), c("inviters")).alias("k_factor"),
+            "activated", c("completed").alias("streak_completed"), "cost", "reward_cost",
             rate(c("cents"), 100 * c("users")).alias("cost_per_acquired"), rate(c("cents"), 100 * c("seen_30")).alias("cost_per_retained"),
             *(rate(c(f"{prefix}seen_{n}"), c(f"{prefix}known_{n}")).alias(f"{prefix}d{n}") for prefix in ("", "organic_") for n in KNOWN)))

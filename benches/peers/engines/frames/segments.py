@@ -36,7 +36,7 @@ class Segments:
         roles = self.users.select("user_id", segment=when(c("role") != "").then("role"))
         columns = ["month", "dimension", "segment", "active", "seen", "users"]
         pattern = pl.concat([
-            self.org_seat.join(held, on=["month", "org_id"]).with_columns(active=lit(0, pl.Int64), seen=c("seen") & c("held")).select(columns),
+            self.org_seat.join(held, on=["month", "org_id"]).with_columns(active=0 * one, seen=c("seen") & c("held")).select(columns),
             shared.with_columns(users=-one).select(columns),
             shared.group_by("month", "dimension", "segment", "user").agg(
                 c("active").bitwise_or(), c("seen").bitwise_or()).with_columns(users=one).select(columns),
@@ -46,8 +46,8 @@ class Segments:
         summed = pattern.lazy().group_by("month", "dimension", "segment").agg(
             *((bit(c(kind), place) * c("users")).sum().alias(f"{kind}_{place}") for kind in ("active", "seen") for place in BITS)).collect()
         of_day = lambda kind: summed.unpivot(
-            [f"{kind}_{place}" for place in BITS], index=["month", "dimension", "segment"], variable_name="bit", value_name=kind).with_columns(
-                c("bit").str.strip_prefix(f"{kind}_").cast(pl.Int64))
+            [f"{kind}_{place}" for place in BITS], index=["month", "dimension", "segment"], variable_name="bit", value_name=kind,
+        ).with_columns(c("bit").str.strip_prefix(f"{kind}_").cast(pl.Int64))
         users = of_day("active").join(of_day("seen"), on=["month", "dimension", "segment", "bit"]).with_columns(
             month=(c("month") + self.month["month"][0]).cast(pl.Int32)).join(self.days, on=["month", "bit"])
 
@@ -65,7 +65,7 @@ class Segments:
         active = self.org_day.join(place, on="org_id").filter(c("day") >= c("valid_from"), c("day") <= c("valid_until"))
         segment_day = pl.concat([
             stretch.select(*KEYS, *steps),
-            stretch.select(c("until") + 1, "dimension", "segment", *(-c(name) for name in steps)).rename({"until": "day"}).select(*KEYS, *steps),
+            stretch.select("dimension", "segment", *(-c(name) for name in steps), day=c("until") + 1).select(*KEYS, *steps),
             active.select(*KEYS, active_orgs=one, dag=c("is_dag").cast(pl.Int64), dau="users"),
             users.select(*KEYS, dau="active", mau="seen"),
             self.days.select("day").join(place.select("dimension", "segment").unique(), how="cross").select(KEYS),
@@ -93,17 +93,18 @@ class Segments:
         near = lambda step: (c("entity") == c("entity").shift(step)) & (c("org_id") == c("org_id").shift(step))
         stretch = active.with_columns(before=when(near(1)).then(c("month").shift(1)), after=when(near(-1)).then(c("month").shift(-1)),
                                       **{f"{name}_before": c(name).shift(1) for name in terms.DIMENSIONS})
-        came = when(c("before").is_null()).then(lit("new")).when(c("before") < c("month") - 1).then(lit("resurrected")).otherwise(lit("kept"))
+        gap = c("before") < c("month") - 1
+        came = when(c("before").is_null()).then(lit("new")).when(gap).then(lit("resurrected")).otherwise(lit("kept"))
         last = (c("after") != c("month") + 1).fill_null(True)
         turn = pl.concat([
-            stretch.group_by("entity", "month", dimension=lit(name), segment=name, segment_before=f"{name}_before", came=came, last=last).agg(
-                orgs=pl.len().cast(pl.Int64)) for name in terms.DIMENSIONS])
+            stretch.group_by(
+                "entity", "month", dimension=lit(name), segment=name, segment_before=f"{name}_before", came=came, last=last,
+            ).agg(orgs=pl.len().cast(pl.Int64)) for name in terms.DIMENSIONS])
         kept, same = c("came") == "kept", c("segment") == c("segment_before")
         flow = pl.concat([
             turn.select(*keys, "orgs", came=when(~kept).then("came").when(same).then(lit("retained")).otherwise(lit("moved_in"))),
             turn.filter("last").select(*keys[:3], c("month") + 1, "orgs", came=lit("churned")),
-            turn.filter(kept & ~same).select("entity", "dimension", "month", "orgs", segment="segment_before", came=lit("moved_out")).select(
-                *keys, "orgs", "came"),
+            turn.filter(kept & ~same).with_columns(segment="segment_before", came=lit("moved_out")).select(*keys, "orgs", "came"),
         ])
         kinds = ["new", "retained", "resurrected", "moved_in", "churned", "moved_out"]
         counted = flow.group_by(keys).agg(
@@ -134,7 +135,8 @@ class Segments:
         ], how="diagonal").group_by(keys).agg(c(name).sum() for name in ("headcount_b", "headcount", "seats_b", "seats"))
         whole = paired.select(
             *keys, "headcount_b", "headcount", "seats_b", "seats", h_b=wide("headcount_b"), h=wide("headcount"), s_b=wide("seats_b"),
-            s=wide("seats")).with_columns(c(name).sum().over("month", "dimension").alias(f"all_{name}") for name in ("h_b", "h", "s_b", "s"))
+            s=wide("seats"),
+        ).with_columns(c(name).sum().over("month", "dimension").alias(f"all_{name}") for name in ("h_b", "h", "s_b", "s"))
         h_b, h, s_b, s, all_h_b, all_h, all_s_b, all_s = (
             c(name) for name in ("h_b", "h", "s_b", "s", "all_h_b", "all_h", "all_s_b", "all_s"))
         alone = (h_b == 0) | (h == 0)
@@ -146,7 +148,8 @@ class Segments:
         mix, by_rate, both = (c(name) for name in ("mix", "by_rate", "both"))
         parts = effects.with_columns(
             change=rounded(c("share")) - rounded(c("share_b")), mix_6=rounded(mix), rate_6=rounded(by_rate), both_6=rounded(both),
-            largest=when((mix.abs() >= by_rate.abs()) & (mix.abs() >= both.abs())).then(0).when(by_rate.abs() >= both.abs()).then(1).otherwise(2))
+            largest=when((mix.abs() >= by_rate.abs()) & (mix.abs() >= both.abs())).then(0).when(
+                by_rate.abs() >= both.abs()).then(1).otherwise(2))
         effect = lambda number, name, own, *others: when(c("largest") == number).then(c("change") - c(others[0]) - c(others[1])).otherwise(
             c(own)).alias(name)
         shown = parts.join(self.month, on="month").filter(c("first_day") - 1 >= self.f + 27, c("last_day") <= self.d).sort(keys)
@@ -181,8 +184,8 @@ class Segments:
             orgs_below_half=((c("retained") == 1) & (2 * c("still") < c("seats"))).sum(),
             seats_of_retained=(c("retained") * c("seats")).sum(), seats_retained=c("still").sum(), shares=share.sum())
         begun = self.month.select(c("month").alias("cohort"), begins="first_day")
-        cell = cell.with_columns(month=(c("cohort") + c("period")).cast(pl.Int32)).join(begun, on="cohort").join(self.month, on="month").sort(
-            "cohort", "period")
+        cell = cell.with_columns(month=(c("cohort") + c("period")).cast(pl.Int32)).join(begun, on="cohort").join(
+            self.month, on="month").sort("cohort", "period")
         nano, kept = lit(10**9, pl.Int128), c("orgs_retained").cast(pl.Int128)
         shares = (c("shares") + 5 * 10**6) // 10**7
         complete = c("last_day") <= self.d

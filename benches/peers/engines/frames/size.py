@@ -4,7 +4,7 @@ import polars as pl
 
 import sql.terms as terms
 
-from .terms import c, change_rate, date_of, lit, rate, when
+from .terms import c, change_rate, date_of, lit, rate
 
 
 class Size:

@@ -12,7 +12,7 @@ of these engines, and the same arithmetic works in each. The plan is the best on
 - `seat_month` holds a user's days of a month for an organisation as the bits of one number.
 """
 
-from . import activity, apps, campaigns, dag, deep, dialect, events, integration, quality, seats, segments, size, states, sweep, terms
+from . import activity, apps, campaigns, dag, deep, dialect, events, integration, quality, seats, segments, size, states, sweep
 
 VISIT, KEPT, DEEP, REGISTERED, SEATS, SEEN, PLACES, SHARED, TURNS, BREADTH = range(10)
 # Each metric, and the states that it reads.

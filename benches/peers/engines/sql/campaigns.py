@@ -13,7 +13,9 @@ def campaign_funnel(q):
     sums = ", ".join(
         f"sum(CASE WHEN {whose} THEN cohort.{kind}_{place} ELSE 0 END) AS {prefix}{kind}_{place}"
         for prefix, whose in (("", ours), ("organic_", others)) for kind in ("seen", "known") for place in KNOWN)
+    counts = [f"{prefix}{kind}_{n}" for prefix in ("", "organic_") for kind in ("seen", "known") for n in KNOWN]
     cents = "cost + coalesce(completed.users, 0) * reward"
+    shares = [f"{q.rate(f'{prefix}seen_{n}', f'{prefix}known_{n}')} AS {prefix}d{n}" for prefix in ("", "organic_") for n in KNOWN]
     return f"""
         WITH person AS (SELECT user_id, campaign, invited_by, registered_on FROM users WHERE NOT is_internal),
         term AS (
@@ -77,7 +79,7 @@ def campaign_funnel(q):
             SELECT term.campaign AS name, coalesce(retained.acquired, 0) AS acquired, coalesce(invitation.inviters, 0) AS inviters,
                 coalesce(invitation.invited, 0) AS invited, coalesce(retained.activated, 0) AS activated,
                 coalesce(completed.users, 0) AS streak_completed, cost, coalesce(completed.users, 0) * reward AS reward_cost,
-                {cents} AS cents, {', '.join(f'{prefix}{kind}_{n}' for prefix in ('', 'organic_') for kind in ('seen', 'known') for n in KNOWN)}
+                {cents} AS cents, {', '.join(counts)}
             FROM term
             LEFT JOIN retained ON term.campaign = retained.campaign
             LEFT JOIN invitation ON term.campaign = invitation.campaign
@@ -86,5 +88,5 @@ def campaign_funnel(q):
         SELECT name AS campaign, acquired, inviters, invited, {q.rate('invited', 'inviters')} AS k_factor, activated,
             streak_completed, cost, reward_cost, {q.rate('cents', '(100 * acquired)')} AS cost_per_acquired,
             {q.rate('cents', '(100 * seen_30)')} AS cost_per_retained,
-            {', '.join(f"{q.rate(f'{prefix}seen_{n}', f'{prefix}known_{n}')} AS {prefix}d{n}" for prefix in ('', 'organic_') for n in KNOWN)}
+            {', '.join(shares)}
         FROM funnel ORDER BY 1"""

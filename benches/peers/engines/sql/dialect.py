@@ -28,9 +28,6 @@ class Dialect:
         body = ", ".join("(" + ", ".join(f"'{v}'" if isinstance(v, str) else str(v) for v in row) + ")" for row in rows)
         return f"(VALUES {body}) AS listed ({', '.join(columns)})"
 
-    def text(self, number_):
-        return f"CAST({number_} AS VARCHAR)"
-
     def rate(self, a, b):
         """Millionths, half away from zero, of what is not negative."""
         return f"CASE WHEN {b} > 0 THEN {self.idiv(f'2000000 * ({a}) + {b}', f'2 * ({b})')} END"

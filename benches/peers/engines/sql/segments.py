@@ -193,7 +193,8 @@ def share_decomposition(q):
     over = "OVER (PARTITION BY month, dimension)"
     return f"""
         WITH seat AS (
-            SELECT seen.month AS month, seen.org_id AS org_id, sum(seen.users * {q.bit('seen.seen_bits', 'month.last_day - month.first_day')}) AS seats
+            SELECT seen.month AS month, seen.org_id AS org_id,
+                sum(seen.users * {q.bit('seen.seen_bits', 'month.last_day - month.first_day')}) AS seats
             FROM org_seat AS seen INNER JOIN month ON seen.month = month.month GROUP BY seen.month, seen.org_id
         ),
         segment_end AS (
