@@ -133,6 +133,9 @@ def rollups(job, clock, days=None):
         for name in names.values():
             context.deregister_table(name)
 
+    for name in queries:
+        # Of no rows there is no part.
+        fresh(f"{job['rollups']}/{name}.parts")
     with ThreadPoolExecutor(job["threads"]) as workers:
         list(workers.map(one, enumerate(batches(job["events"], days))))
     shutil.rmtree(f"{job['rollups']}.batches")
