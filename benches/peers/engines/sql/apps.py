@@ -4,7 +4,8 @@ from .activity import trailing
 
 
 def app_adoption(q):
-    """A row for each user of a week's app first, then counts: a distinct count beside sums is slower."""
+    """A row for each user of a week's app first, then counts: a distinct count beside sums is as fast in DuckDB and several times
+    slower in DataFusion."""
     return f"""
         WITH used AS (
             SELECT p, app_id, count(*) AS users, sum(events) AS events, sum(usage_ms) AS usage_ms
