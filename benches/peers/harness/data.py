@@ -77,7 +77,9 @@ def dimensions(source, out):
         return
     out.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
-    read = lambda file: f"read_csv('{source}/{file}.csv', all_varchar = true, header = true)"
+    # Quotes are named: where they first come late in a file, the reader would not find them by itself.
+    read = lambda file: f"""read_csv('{source}/{file}.csv', all_varchar = true, header = true, delim = ',', quote = '"',
+        escape = '"')"""
     day = lambda text: f"CAST(CAST(left({text}, 10) AS DATE) - DATE '1970-01-01' AS INTEGER)"
 
     def history(file, key, columns):
