@@ -7,7 +7,7 @@ import tempfile
 from chdb import session
 
 import sql
-from common import fits, fresh, main, memory
+from common import DIMENSIONS, ROLLUPS, batches, fits, fresh, main, memory
 
 STRUCTURE = "event_id Nullable(String), ts DateTime64(6, \\'UTC\\'), user_id Nullable(String), org_id Nullable(String), " \
     "app_id String, action Nullable(String), duration_ms Nullable(Int64), concurrent_id Nullable(String)"
@@ -16,6 +16,7 @@ SETTINGS = {
     "session_timezone": "'UTC'",
     # NULL where an outer join finds nothing, as in SQL; a column wins over an alias of the same name.
     "join_use_nulls": 1,
+    "cast_keep_nullable": 1,
     "prefer_column_name_to_alias": 1,
     "date_time_input_format": "'best_effort'",
     "input_format_skip_unknown_fields": 1,
@@ -85,38 +86,66 @@ def ingest(job, clock):
     clock("write")
 
 
-ROLLUPS = {
-    "user_day": """
-        SELECT day, org_id, user_id, count() AS events, countIf(is_human) AS human_events,
-            sumIf(duration_ms, is_human) AS usage_ms
-        FROM (
-            SELECT day, org_id, user_id, duration_ms, action <> 'push_received' AND user_id NOT IN internal AS is_human
-            FROM {events} WHERE user_id <> ''
-        ) GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id""",
-    "org_app_day": """
-        SELECT day, org_id, app_id, count() AS events, countIf(is_human) AS human_events,
-            countIf(user_id = '' AND action <> 'push_received') AS machine_events,
-            sumIf(duration_ms, is_human) AS usage_ms
-        FROM (
-            SELECT day, org_id, app_id, user_id, action, duration_ms,
-                user_id <> '' AND action <> 'push_received' AND user_id NOT IN internal AS is_human
-            FROM {events}
-        ) GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
-}
 EVENTS = "event_id String, ts DateTime64(6), user_id String, org_id String, app_id String, action String, " \
     "duration_ms Int64, concurrent_id String, day Date32"
+HUMAN = "SELECT * FROM event WHERE human = 1"
+
+
+def day_tables(events):
+    """Tables of some days in memory, then each rollup from them: the text is decoded once."""
+    yield "event", f"""
+        SELECT day, org_id, app_id, user_id, concurrent_id, duration_ms,
+            toUnixTimestamp64Micro(ts) - toInt64(toInt32(day)) * {sql.sweep.DAY_US} AS begins,
+            user_id <> '' AND action <> 'push_received' AND user_id NOT IN internal AS human,
+            user_id = '' AND action <> 'push_received' AS machine, action = 'check_in' AS check_in
+        FROM {events}"""
+    yield "seat", """
+        SELECT day, org_id, user_id, count() AS events, countIf(human) AS human_events, sumIf(duration_ms, human) AS usage_ms,
+            countIf(human AND check_in) AS check_ins
+        FROM event WHERE user_id <> '' GROUP BY day, org_id, user_id"""
+    yield "app", sql.sweep.apps(HUMAN)
+    yield "lasting", sql.sweep.lasting(HUMAN, "app")
+
+
+def rollup_queries(q):
+    return {
+        "user_day": "SELECT * FROM seat ORDER BY day, org_id, user_id",
+        "org_users_day": """
+            SELECT day, org_id, count() AS users FROM seat WHERE org_id <> '' AND human_events > 0 GROUP BY day, org_id
+            ORDER BY day, org_id""",
+        "org_app_day": """
+            SELECT day, org_id, app_id, count() AS events, countIf(human) AS human_events, countIf(machine) AS machine_events,
+                sumIf(duration_ms, human) AS usage_ms
+            FROM event GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+        "app_user_day": """
+            SELECT day, app_id, user_id, count() AS human_events, sum(duration_ms) AS usage_ms
+            FROM event WHERE human GROUP BY day, app_id, user_id ORDER BY day, app_id, user_id""",
+        "room_day": """
+            SELECT day, org_id, app_id, concurrent_id, uniqExact(user_id) AS users, count() AS human_events,
+                sum(duration_ms) AS usage_ms
+            FROM event WHERE human AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id
+            ORDER BY day, org_id, app_id, concurrent_id""",
+        "concurrency_day": sql.sweep.concurrency_day(q, "app", "lasting"),
+    }
 
 
 def rollups(job, clock, days=None, query=None):
-    """Day by day: small hash tables that stay in the cache, sorted by day for free."""
-    query = query or Connection(job)
+    """A few days at a time: small hash tables that stay in the cache."""
+    query, q = query or Connection(job), Click()
     query(f"CREATE TABLE internal ENGINE = Set AS SELECT user_id FROM file('{job['dims']}/users.parquet', 'Parquet') WHERE is_internal")
     for name in ROLLUPS:
         fresh(f"{job['rollups']}/{name}")
-    for day in sorted(days or {file[:10] for file in os.listdir(job["events"])}):
-        events = f"file('{job['events']}/{day}*.parquet', 'Parquet', '{EVENTS}')"
-        for name, text in ROLLUPS.items():
-            query(f"INSERT INTO FUNCTION file('{job['rollups']}/{name}/{day}.parquet', 'Parquet') {text.format(events=events)}")
+    for batch in batches(job["events"], days):
+        names = ",".join(os.path.basename(file) for files in batch.values() for file in files)
+        tables = dict(day_tables(f"file('{job['events']}/{{{names}}}', 'Parquet', '{EVENTS}')"))
+        for name, text in tables.items():
+            query(Click.materialised.format(name=name, query=native(text)))
+        for name, text in rollup_queries(q).items():
+            query(f"""
+                INSERT INTO FUNCTION file('{job['rollups']}/{name}/{{_partition_id}}.parquet', 'Parquet') PARTITION BY toString(day)
+                {native(text)}""")
+        for name in tables:
+            query(f"DROP TABLE {name}")
     clock("rollups")
 
 
@@ -125,12 +154,13 @@ def native(text):
     text = re.sub(r"sum\(CASE WHEN ((?:(?!CASE WHEN).)+?) THEN 1 ELSE 0 END\)", r"toInt64(countIf(\1))", text, flags=re.DOTALL)
     # Of a column that cannot be null, lag and lead give 0 at the edge.
     text = re.sub(r"\b(lag|lead)\((\w+)\)", r"\1(toNullable(\2))", text)
-    text = text.replace("count(*)", "toInt64(count())")
+    text = text.replace("count(*)", "toInt64(count())").replace("bit_or(", "groupBitOr(")
     return re.sub(r"count\(DISTINCT ([a-z_.]+)\)", r"toInt64(uniqExact(\1))", text)
 
 
-class Click(sql.Dialect):
-    materialised = "CREATE TABLE {name} ENGINE = Memory AS {query}"
+class Click(sql.dialect.Dialect):
+    # Temporary: others have a file that is written and removed.
+    materialised = "CREATE TEMPORARY TABLE {name} ENGINE = Memory AS {query}"
 
     def idiv(self, a, b):
         return f"intDiv({a}, {b})"
@@ -138,21 +168,43 @@ class Click(sql.Dialect):
     def to_date(self, days):
         return f"toDate32({days})"
 
+    def from_date(self, day):
+        return f"toInt64(toInt32({day}))"
+
     def month(self, days):
         # A table look-up in ClickHouse.
         return f"(toInt32(toRelativeMonthNum(toDate({days}))) - 1)"
 
     def values(self, rows, columns):
-        kinds = ["String" if isinstance(value, str) else "Int32" for value in rows[0]]
+        kinds = ["String" if isinstance(place[0], str) else "Int32" if max(place) < 2**31 else "Int64" for place in zip(*rows)]
         structure = ", ".join(f"{name} {kind}" for name, kind in zip(columns, kinds))
         body = ", ".join("(" + ", ".join(f"'{v}'" if isinstance(v, str) else str(v) for v in row) + ")" for row in rows)
         return f"values('{structure}', {body})"
+
+    def wide(self, number_):
+        return f"toInt128({number_})"
+
+    def power(self, place):
+        return f"bitShiftLeft(toInt64(1), {place})"
+
+    def both(self, bits, others):
+        return f"bitAnd({bits}, {others})"
+
+    def bit(self, bits, place):
+        return f"toInt64(bitTest({bits}, {place}))"
+
+    def to_instant(self, microseconds):
+        return f"fromUnixTimestamp64Micro(toInt64({microseconds}))"
+
+    def instant(self, ts):
+        # The fraction has six digits, and the last three are cut.
+        return f"concat(substring(formatDateTime({ts}, '%Y-%m-%dT%H:%i:%S.%f'), 1, 23), '+00:00')"
 
     def visits(self):
         """Arrays are what ClickHouse does best: one aggregation into a sorted array per entity, joined with itself
         shifted by one."""
         yield """
-            CREATE TABLE listed ENGINE = Memory AS
+            CREATE TEMPORARY TABLE listed ENGINE = Memory AS
             SELECT 'user' AS entity, arraySort(groupUniqArray(day)) AS d FROM user_day
             WHERE human_events > 0 GROUP BY user_id
             UNION ALL
@@ -160,13 +212,13 @@ class Click(sql.Dialect):
             UNION ALL
             SELECT 'dag' AS entity, arraySort(groupArray(day)) AS d FROM org_day WHERE is_dag = 1 GROUP BY org_id"""
         yield """
-            CREATE TABLE visit ENGINE = Memory AS
+            CREATE TEMPORARY TABLE visit ENGINE = Memory AS
             SELECT toLowCardinality(entity) AS entity, v.1 AS day, v.2 AS previous, v.3 AS next_day, d[1] AS first_day
             FROM listed
             ARRAY JOIN arrayZip(d, arrayPushFront(arrayPopBack(CAST(d AS Array(Nullable(Int32)))), NULL),
                 arrayPushBack(arrayPopFront(CAST(d AS Array(Nullable(Int32)))), NULL)) AS v"""
         yield f"""
-            CREATE TABLE active_28 ENGINE = Memory AS
+            CREATE TEMPORARY TABLE active_28 ENGINE = Memory AS
             SELECT entity, arrayCount(x -> x >= {self.d - 27}, d) AS days_active FROM listed WHERE days_active > 0"""
 
     def concat(self, words):
@@ -174,19 +226,26 @@ class Click(sql.Dialect):
 
 
 TABLES = {
-    "user_day": "day Date32, org_id String, user_id String, events Int64, human_events Int64, usage_ms Int64",
+    "user_day": "day Date32, org_id String, user_id String, events Int64, human_events Int64, usage_ms Int64, check_ins Int64",
     "org_app_day": "day Date32, org_id String, app_id String, events Int64, human_events Int64, machine_events Int64, "
                    "usage_ms Int64",
+    "org_users_day": "day Date32, org_id String, users Int64",
+    "app_user_day": "day Date32, app_id String, user_id String, human_events Int64, usage_ms Int64",
+    "room_day": "day Date32, org_id String, app_id String, concurrent_id String",
+    "concurrency_day": "day Date32, app_id String, peak_users Int64, peak_at DateTime64(6), peak_rooms Int64, largest_room Int64",
 }
+# Read several times; the others are read where they are asked for.
+KEPT = {"user_day", "org_app_day", "org_users_day"}
 
 
 def metrics(job, clock, query=None):
     query, out = query or Connection(job), fresh(job["reports"])
     for name, structure in TABLES.items():
-        query(f"""CREATE TABLE {name} ENGINE = Memory AS SELECT * REPLACE (toInt32(day) AS day)
+        kind = f"TEMPORARY TABLE {name} ENGINE = Memory" if name in KEPT else f"VIEW {name}"
+        query(f"""CREATE {kind} AS SELECT * REPLACE (toInt32(day) AS day)
             FROM file('{job['rollups']}/{name}/*.parquet', 'Parquet', '{structure}')""")
-    for name in ("orgs", "users", "apps"):
-        query(f"CREATE TABLE {name} ENGINE = Memory AS SELECT * FROM file('{job['dims']}/{name}.parquet', 'Parquet')")
+    for name in DIMENSIONS:
+        query(f"CREATE TEMPORARY TABLE {name} ENGINE = Memory AS SELECT * FROM file('{job['dims']}/{name}.parquet', 'Parquet')")
     clock("read")
     write = lambda name, text: query(f"INSERT INTO FUNCTION file('{out}/{name}.csv', 'CSVWithNames') {native(text)}")
     make = lambda text: query(native(text))

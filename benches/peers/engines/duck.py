@@ -1,14 +1,12 @@
 """DuckDB."""
 
-import glob
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
 import sql
-from common import COLUMNS, fresh, inputs_of, main
+from common import COLUMNS, DIMENSIONS, ROLLUPS, batches, fresh, gather, inputs_of, main
 
 SPECIES = "{event_id: 'VARCHAR', ts: 'TIMESTAMPTZ', user_id: 'VARCHAR', org_id: 'VARCHAR', app_id: 'VARCHAR', " \
     "action: 'VARCHAR', duration_ms: 'BIGINT', concurrent_id: 'VARCHAR'%s}"
@@ -50,8 +48,8 @@ def source(job, files):
 
 
 def deduplicated(connection, events):
-    connection.execute(f"CREATE TEMP TABLE sent_again AS {sql.sent_again(events)}")
-    return sql.deduplicated(events, [*COLUMNS, "day"])
+    connection.execute(f"CREATE TEMP TABLE sent_again AS {sql.events.sent_again(events)}")
+    return sql.events.deduplicated(events, [*COLUMNS, "day"])
 
 
 def ingest(job, clock):
@@ -70,74 +68,97 @@ def ingest(job, clock):
     clock("write")
 
 
-def gather(out):
-    """The parts of a day become `<day>.parquet`, or `<day>-<n>.parquet` where DuckDB wrote several."""
-    fresh(out)
-    for folder in glob.glob(f"{out}.parts/day=*"):
-        day = folder.rsplit("=", 1)[1]
-        for number, file in enumerate(sorted(os.listdir(folder))):
-            os.rename(f"{folder}/{file}", f"{out}/{day}{f'-{number}' if number else ''}.parquet")
-    shutil.rmtree(f"{out}.parts")
+HUMAN = "SELECT * FROM event WHERE is_human"
 
 
-HUMAN = "e.action <> 'push_received' AND NOT coalesce(u.is_internal, false)"
+def day_tables(files):
+    """Tables of some days in memory, then each rollup from them: the text is decoded once. The internal users are few: a hash join
+    with them alone costs next to nothing."""
+    yield "event", f"""
+        SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, e.concurrent_id,
+            epoch_us(e.ts) - (e.day - DATE '1970-01-01') * {sql.sweep.DAY_US} AS begins, e.action <> 'push_received' AS counts,
+            e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL AS is_human
+        FROM read_parquet({files}, hive_partitioning = false) AS e LEFT JOIN internal AS u ON e.user_id = u.user_id"""
+    yield "seat", """
+        SELECT day, org_id, user_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
+            CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms,
+            count(*) FILTER (WHERE is_human AND action = 'check_in') AS check_ins
+        FROM event WHERE user_id <> '' GROUP BY day, org_id, user_id"""
+    yield "app", sql.sweep.apps(HUMAN)
+    yield "lasting", sql.sweep.lasting(HUMAN, "app")
 
 
-def rollup_queries(job, events):
-    """The internal users are few: a hash join with them alone costs next to nothing."""
-    internal = f"(SELECT user_id, is_internal FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal)"
+def rollup_queries(q):
     return {
-        "user_day": f"""
-            SELECT day, org_id, user_id, count(*) AS events,
-                count(*) FILTER (WHERE is_human) AS human_events,
+        "user_day": "SELECT * FROM seat ORDER BY day, org_id, user_id",
+        "org_users_day": """
+            SELECT day, org_id, count(*) AS users FROM seat WHERE org_id <> '' AND human_events > 0 GROUP BY day, org_id
+            ORDER BY day, org_id""",
+        "org_app_day": """
+            SELECT day, org_id, app_id, count(*) AS events, count(*) FILTER (WHERE is_human) AS human_events,
+                count(*) FILTER (WHERE user_id = '' AND counts) AS machine_events,
                 CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human), 0) AS BIGINT) AS usage_ms
-            FROM (
-                SELECT e.day, e.org_id, e.user_id, e.duration_ms, {HUMAN} AS is_human
-                FROM {events} AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id WHERE e.user_id <> ''
-            ) GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id""",
-        "org_app_day": f"""
-            SELECT day, org_id, app_id, count(*) AS events,
-                count(*) FILTER (WHERE is_human AND user_id <> '') AS human_events,
-                count(*) FILTER (WHERE user_id = '' AND action <> 'push_received') AS machine_events,
-                CAST(coalesce(sum(duration_ms) FILTER (WHERE is_human AND user_id <> ''), 0) AS BIGINT) AS usage_ms
-            FROM (
-                SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, {HUMAN} AS is_human
-                FROM {events} AS e LEFT JOIN {internal} AS u ON e.user_id = u.user_id
-            ) GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+            FROM event GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+        "app_user_day": """
+            SELECT day, app_id, user_id, count(*) AS human_events, CAST(sum(duration_ms) AS BIGINT) AS usage_ms
+            FROM event WHERE is_human GROUP BY day, app_id, user_id ORDER BY day, app_id, user_id""",
+        "room_day": """
+            SELECT day, org_id, app_id, concurrent_id, count(DISTINCT user_id) AS users, count(*) AS human_events,
+                CAST(sum(duration_ms) AS BIGINT) AS usage_ms
+            FROM event WHERE is_human AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id
+            ORDER BY day, org_id, app_id, concurrent_id""",
+        "concurrency_day": sql.sweep.concurrency_day(q, "app", "lasting"),
     }
 
 
 def rollups(job, clock, days=None):
-    """Day by day: the hash tables stay small, and each day is written sorted. The days go to as many workers as there
-    are threads, which keeps all cores busy also where a day is one row group."""
-    connection = connect(job)
-    for name in ("user_day", "org_app_day"):
-        fresh(f"{job['rollups']}/{name}")
-    by_day = {}
-    for file in os.listdir(job["events"]):
-        by_day.setdefault(file[:10], []).append(f"'{job['events']}/{file}'")
+    """A few days at a time: the hash tables stay small. The batches go to as many workers as there are threads, which keeps all
+    cores busy also where a step of a query is not parallel."""
+    connection, q = connect(job), Duck()
+    connection.execute(f"CREATE TABLE internal AS SELECT user_id FROM read_parquet('{job['dims']}/users.parquet') WHERE is_internal")
 
-    def one(day):
-        cursor = connection.cursor()
-        events = f"read_parquet([{', '.join(by_day[day])}], hive_partitioning = false)"
-        for name, query in rollup_queries(job, events).items():
-            cursor.execute(f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+    def one(batch):
+        cursor, (number, listed) = connection.cursor(), batch
+        for name, query in day_tables([file for files in listed.values() for file in files]):
+            cursor.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        for name, query in rollup_queries(q).items():
+            out = f"{job['rollups']}/{name}"
+            cursor.execute(f"""
+                COPY ({query}) TO '{out}.parts/{number}'
+                (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), WRITE_PARTITION_COLUMNS true)""")
+        cursor.close()
 
+    for name in ROLLUPS:
+        fresh(f"{job['rollups']}/{name}.parts")
     with ThreadPoolExecutor(job["threads"]) as workers:
-        list(workers.map(one, sorted(days or by_day)))
+        list(workers.map(one, enumerate(batches(job["events"], days))))
+    for name in ROLLUPS:
+        gather(f"{job['rollups']}/{name}", "*/day=*")
     clock("rollups")
 
 
-class Duck(sql.Dialect):
+class Duck(sql.dialect.Dialect):
     def idiv(self, a, b):
         return f"(({a}) // ({b}))"
 
     def to_date(self, days):
         return f"(DATE '1970-01-01' + CAST({days} AS INTEGER))"
 
+    def from_date(self, day):
+        return f"({day} - DATE '1970-01-01')"
+
     def month(self, days):
         at = f"(DATE '1970-01-01' + {days})"
         return f"(year({at}) * 12 + month({at}) - 1)"
+
+    def wide(self, number_):
+        return f"CAST({number_} AS HUGEINT)"
+
+    def to_instant(self, microseconds):
+        return f"make_timestamptz({microseconds})"
+
+    def instant(self, ts):
+        return f"strftime({ts}, '%Y-%m-%dT%H:%M:%S.%g+00:00')"
 
     def visits(self):
         """One aggregation into lists per entity, sorted, then unnested beside itself shifted by one: 1.5 times faster
@@ -163,12 +184,13 @@ class Duck(sql.Dialect):
 
 
 def open_tables(connection, job):
-    for name in ("user_day", "org_app_day"):
-        # Made a table once: the metrics read it several times.
+    for name in ROLLUPS:
+        # Made a table once if the metrics read it several times.
+        kind = "TABLE" if name in ("user_day", "org_app_day", "org_users_day") else "VIEW"
         connection.execute(f"""
-            CREATE TEMP TABLE {name} AS SELECT * REPLACE (CAST(day - DATE '1970-01-01' AS INTEGER) AS day)
+            CREATE TEMP {kind} {name} AS SELECT * REPLACE (CAST(day - DATE '1970-01-01' AS INTEGER) AS day)
             FROM read_parquet('{job['rollups']}/{name}/*.parquet', hive_partitioning = false)""")
-    for name in ("orgs", "users", "apps"):
+    for name in DIMENSIONS:
         connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM read_parquet('{job['dims']}/{name}.parquet')")
 
 

@@ -1,6 +1,5 @@
 """DataFusion: the engine that orgpulse's own queries run on, as any user gets it from Python."""
 
-import glob
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 import common
 import sql
-from common import fits, fresh, main, memory
+from common import batches, fits, fresh, gather, main, memory
 
 TEXT = pa.string()
 EVENT = [("event_id", TEXT), ("ts", pa.timestamp("us", "UTC")), ("user_id", TEXT), ("org_id", TEXT), ("app_id", TEXT),
@@ -50,8 +49,8 @@ COLUMNS = [*common.COLUMNS, "day"]
 
 
 def deduplicated(context, events):
-    execute(context, f"CREATE TABLE sent_again AS {sql.sent_again(f'({events})')}")
-    return sql.deduplicated(f"({events})", COLUMNS)
+    execute(context, f"CREATE TABLE sent_again AS {sql.events.sent_again(f'({events})')}")
+    return sql.events.deduplicated(f"({events})", COLUMNS)
 
 
 def ingest(job, clock):
@@ -66,63 +65,86 @@ def ingest(job, clock):
     execute(context, f"""
         COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY day, {ORDER}) TO '{out}.parts/'
         STORED AS PARQUET PARTITIONED BY (day)""")
-    fresh(out)
-    for folder in glob.glob(f"{out}.parts/day=*"):
-        day = folder.rsplit("=", 1)[1]
-        for number, file in enumerate(sorted(os.listdir(folder))):
-            os.rename(f"{folder}/{file}", f"{out}/{day}{f'-{number}' if number else ''}.parquet")
-    shutil.rmtree(f"{out}.parts")
+    gather(out)
     clock("write")
 
 
-HUMAN = "e.action <> 'push_received' AND u.user_id IS NULL"
+# Tables of some days in memory, then each rollup from them: the text is decoded once.
+DAY_TABLES = {
+    "event": f"""
+        SELECT e.day AS day, e.org_id AS org_id, e.app_id AS app_id, e.user_id AS user_id, e.concurrent_id AS concurrent_id,
+            e.duration_ms AS duration_ms, cast(e.ts AS BIGINT) - cast(cast(e.day AS INTEGER) AS BIGINT) * {sql.sweep.DAY_US} AS begins,
+            CASE WHEN e.user_id <> '' AND e.action <> 'push_received' AND u.user_id IS NULL THEN 1 ELSE 0 END AS human,
+            CASE WHEN e.user_id = '' AND e.action <> 'push_received' THEN 1 ELSE 0 END AS machine,
+            CASE WHEN e.action = 'check_in' THEN 1 ELSE 0 END AS check_in
+        FROM {{files}} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id""",
+    "seat": """
+        SELECT day, org_id, user_id, count(*) AS events, sum(human) AS human_events, sum(human * duration_ms) AS usage_ms,
+            sum(human * check_in) AS check_ins
+        FROM {event} AS e WHERE user_id <> '' GROUP BY day, org_id, user_id""",
+}
 ROLLUPS = {
-    "user_day": """
-        SELECT day, org_id, user_id, count(*) AS events, sum(CASE WHEN is_human THEN 1 ELSE 0 END) AS human_events,
-            sum(CASE WHEN is_human THEN duration_ms ELSE 0 END) AS usage_ms
-        FROM (
-            SELECT e.day, e.org_id, e.user_id, e.duration_ms, {human} AS is_human
-            FROM {events} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id WHERE e.user_id <> ''
-        ) AS c GROUP BY day, org_id, user_id ORDER BY day, org_id, user_id""",
+    "user_day": "SELECT * FROM {seat} AS s ORDER BY day, org_id, user_id",
+    "org_users_day": """
+        SELECT day, org_id, count(*) AS users FROM {seat} AS s WHERE org_id <> '' AND human_events > 0 GROUP BY day, org_id
+        ORDER BY day, org_id""",
     "org_app_day": """
-        SELECT day, org_id, app_id, count(*) AS events,
-            sum(CASE WHEN is_human AND user_id <> '' THEN 1 ELSE 0 END) AS human_events,
-            sum(CASE WHEN user_id = '' AND action <> 'push_received' THEN 1 ELSE 0 END) AS machine_events,
-            sum(CASE WHEN is_human AND user_id <> '' THEN duration_ms ELSE 0 END) AS usage_ms
+        SELECT day, org_id, app_id, count(*) AS events, sum(human) AS human_events, sum(machine) AS machine_events,
+            sum(human * duration_ms) AS usage_ms
+        FROM {event} AS e GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+    "app_user_day": """
+        SELECT day, app_id, user_id, count(*) AS human_events, sum(duration_ms) AS usage_ms
+        FROM {event} AS e WHERE human = 1 GROUP BY day, app_id, user_id ORDER BY day, app_id, user_id""",
+    "room_day": """
+        SELECT day, org_id, app_id, concurrent_id, count(*) AS users, sum(human_events) AS human_events, sum(usage_ms) AS usage_ms
         FROM (
-            SELECT e.day, e.org_id, e.app_id, e.user_id, e.action, e.duration_ms, {human} AS is_human
-            FROM {events} AS e LEFT JOIN internal AS u ON e.user_id = u.user_id
-        ) AS c GROUP BY day, org_id, app_id ORDER BY day, org_id, app_id""",
+            SELECT day, org_id, app_id, concurrent_id, user_id, count(*) AS human_events, sum(duration_ms) AS usage_ms
+            FROM {event} AS e WHERE human = 1 AND concurrent_id <> '' GROUP BY day, org_id, app_id, concurrent_id, user_id
+        ) AS seat GROUP BY day, org_id, app_id, concurrent_id ORDER BY day, org_id, app_id, concurrent_id""",
 }
 
 
+HUMAN = "SELECT * FROM {event} WHERE human = 1"
+
+
+DAY_TABLES |= {"app": sql.sweep.apps(HUMAN), "lasting": sql.sweep.lasting(HUMAN, "{app}")}
+
+
 def rollups(job, clock, days=None):
-    """Day by day, as many days at a time as there are threads: no exchange between partitions, small hash tables."""
+    """A few days at a time, as many batches as there are threads: no exchange between partitions, small hash tables."""
     context = connect(job, partitions=1)
     context.register_parquet("users_file", f"{job['dims']}/users.parquet")
     execute(context, "CREATE TABLE internal AS SELECT user_id FROM users_file WHERE is_internal")
-    for name in ROLLUPS:
-        fresh(f"{job['rollups']}/{name}")
-    by_day = {}
-    for file in sorted(os.listdir(job["events"])):
-        by_day.setdefault(file[:10], []).append(f"{job['events']}/{file}")
+    queries = {**ROLLUPS, "concurrency_day": sql.sweep.concurrency_day(Fusion(), "{app}", "{lasting}")}
 
-    def one(day):
-        table = f"events_{day.replace('-', '_')}"
-        parts = []
-        for number, file in enumerate(by_day[day]):
-            context.register_parquet(f"{table}_{number}", file)
-            parts.append(f"SELECT * FROM {table}_{number}")
-        for name, query in ROLLUPS.items():
-            query = query.format(human=HUMAN, events=f"({' UNION ALL '.join(parts)})")
-            execute(context, f"COPY ({query}) TO '{job['rollups']}/{name}/{day}.parquet' STORED AS PARQUET")
+    def one(batch):
+        number, listed = batch
+        # A folder is one table, read file by file; a union reads all at once, in several times the memory.
+        folder = fresh(f"{job['rollups']}.batches/{number}")
+        for file in (file for files in listed.values() for file in files):
+            os.link(file, f"{folder}/{os.path.basename(file)}")
+        context.register_parquet(f"files_{number}", f"{folder}/")
+        names = {name: f"{name}_{number}" for name in ("files", *DAY_TABLES)}
+        for name, query in DAY_TABLES.items():
+            execute(context, f"CREATE TABLE {names[name]} AS {query.format(**names)}")
+        for name, query in queries.items():
+            execute(context, f"""
+                COPY ({query.format(**names)}) TO '{job['rollups']}/{name}.parts/{number}/' STORED AS PARQUET PARTITIONED BY (day)""")
+        for name in names.values():
+            context.deregister_table(name)
 
+    for name in queries:
+        # Of no rows there is no part.
+        fresh(f"{job['rollups']}/{name}.parts")
     with ThreadPoolExecutor(job["threads"]) as workers:
-        list(workers.map(one, sorted(days or by_day)))
+        list(workers.map(one, enumerate(batches(job["events"], days))))
+    shutil.rmtree(f"{job['rollups']}.batches")
+    for name in queries:
+        gather(f"{job['rollups']}/{name}", "*/day=*")
     clock("rollups")
 
 
-class Fusion(sql.Dialect):
+class Fusion(sql.dialect.Dialect):
     materialised = "CREATE TABLE {name} AS {query}"
 
     def idiv(self, a, b):
@@ -131,9 +153,25 @@ class Fusion(sql.Dialect):
     def to_date(self, days):
         return f"cast(cast({days} AS INTEGER) AS DATE)"
 
+    def from_date(self, day):
+        return f"cast(cast({day} AS INTEGER) AS BIGINT)"
+
     def month(self, days):
         at = f"cast(cast({days} AS INTEGER) AS DATE)"
         return f"cast(date_part('year', {at}) * 12 + date_part('month', {at}) - 1 AS BIGINT)"
+
+    def wide(self, number_):
+        return f"cast({number_} AS DECIMAL(38, 0))"
+
+    def wide_idiv(self, a, b):
+        # A quotient of decimals has decimals of its own, and a cast would round them.
+        return f"cast((({a}) - ({a}) % ({b})) / ({b}) AS DECIMAL(38, 0))"
+
+    def to_instant(self, microseconds):
+        return f"arrow_cast({microseconds}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
+
+    def instant(self, ts):
+        return f"to_char({ts}, '%Y-%m-%dT%H:%M:%S%.3f+00:00')"
 
     def visits(self):
         """The windows are over numbers instead of text ids: an id is looked up once by hash, and what is sorted is
@@ -166,10 +204,17 @@ class Fusion(sql.Dialect):
 VIEW, COUNT = pa.string_view(), pa.int64()
 TABLES = {
     "user_day": [("day", pa.date32()), ("org_id", VIEW), ("user_id", VIEW), ("events", COUNT), ("human_events", COUNT),
-                 ("usage_ms", COUNT)],
+                 ("usage_ms", COUNT), ("check_ins", COUNT)],
     "org_app_day": [("day", pa.date32()), ("org_id", VIEW), ("app_id", VIEW), ("events", COUNT), ("human_events", COUNT),
                     ("machine_events", COUNT), ("usage_ms", COUNT)],
+    "org_users_day": [("day", pa.date32()), ("org_id", VIEW), ("users", COUNT)],
+    "app_user_day": [("day", pa.date32()), ("app_id", VIEW), ("user_id", VIEW), ("human_events", COUNT), ("usage_ms", COUNT)],
+    "room_day": [("day", pa.date32()), ("org_id", VIEW), ("app_id", VIEW), ("concurrent_id", VIEW)],
+    "concurrency_day": [("day", pa.date32()), ("app_id", VIEW), ("peak_users", COUNT), ("peak_at", pa.timestamp("us", "UTC")),
+                        ("peak_rooms", COUNT), ("largest_room", COUNT)],
 }
+# Read several times; the others are read where they are asked for.
+KEPT = {"user_day", "org_app_day", "org_users_day"}
 
 
 def metrics(job, clock):
@@ -177,8 +222,9 @@ def metrics(job, clock):
     for name, columns in TABLES.items():
         context.register_parquet(f"{name}_files", f"{job['rollups']}/{name}/", schema=pa.schema(columns))
         others = ", ".join(column for column, _ in columns[1:])
-        execute(context, f"CREATE TABLE {name} AS SELECT cast(day AS INTEGER) AS day, {others} FROM {name}_files")
-    for name in ("orgs", "users", "apps"):
+        kind = "TABLE" if name in KEPT else "VIEW"
+        execute(context, f"CREATE {kind} {name} AS SELECT cast(day AS INTEGER) AS day, {others} FROM {name}_files")
+    for name in common.DIMENSIONS:
         context.register_parquet(f"{name}_file", f"{job['dims']}/{name}.parquet")
         execute(context, f"CREATE TABLE {name} AS SELECT * FROM {name}_file")
     clock("read")
@@ -196,7 +242,8 @@ def day(job, clock):
         context.register_parquet("sealed", sealed)
         columns = ", ".join(COLUMNS)
         events = f"SELECT {columns} FROM ({events}) AS n UNION ALL SELECT {columns} FROM sealed"
-    execute(context, f"COPY (SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}) TO '{sealed}.new.parquet' STORED AS PARQUET")
+    query = f"SELECT * FROM ({deduplicated(context, events)}) AS d ORDER BY {ORDER}"
+    execute(context, f"COPY ({query}) TO '{sealed}.new.parquet' STORED AS PARQUET")
     os.replace(f"{sealed}.new.parquet", sealed)
     rollups(job, clock, [job["day"]])
     clock("ingest")

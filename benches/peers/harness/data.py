@@ -1,7 +1,6 @@
 """The made-up logs, and the dimension tables as the peers read them."""
 
 import io
-import json
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +13,7 @@ from .process import timed
 
 # One record of so many is sent a second time.
 RESENT_OF = 500
+DIMENSIONS = ["orgs", "users", "apps", "campaigns", "account_lists", "calendar"]
 FORMATS = {"parquet": "parquet", "jsonl": "jsonl", "jsonl_zst": "jsonl", "csv": "csv"}
 
 
@@ -71,32 +71,52 @@ def lines_of(stream):
 
 
 def dimensions(source, out):
-    """The dimension files as Parquet with days as integers and history as spans that touch. Not timed: the peers get it
-    for free, while ours reads the CSV files in every command."""
+    """The dimension files as Parquet with days as integers, amounts in hundredths, and history as spans that touch. Made once and
+    not timed: the peers get it for free, while ours reads the CSV files in every command."""
+    if all((out / f"{name}.parquet").exists() for name in DIMENSIONS):
+        return
     out.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
+    # Quotes are named: where they first come late in a file, the reader would not find them by itself.
+    read = lambda file: f"""read_csv('{source}/{file}.csv', all_varchar = true, header = true, delim = ',', quote = '"',
+        escape = '"')"""
     day = lambda text: f"CAST(CAST(left({text}, 10) AS DATE) - DATE '1970-01-01' AS INTEGER)"
 
     def history(file, key, columns):
         return f"""
             WITH listed AS (
                 SELECT *, row_number() OVER () AS place, coalesce({day('valid_from')}, -719162) AS begun
-                FROM read_csv('{source}/{file}', all_varchar = true, header = true)
+                FROM {read(file)}
             ),
             one AS (SELECT * FROM listed QUALIFY row_number() OVER (PARTITION BY {key}, begun ORDER BY place DESC) = 1)
             SELECT {key}, {columns}, begun AS valid_from,
                 coalesce(lead(begun) OVER (PARTITION BY {key} ORDER BY begun) - 1, 2932896) AS valid_until
             FROM one ORDER BY {key}, begun"""
 
+    cents = lambda text: f"CAST(CAST({text} AS DECIMAL(18, 2)) * 100 AS BIGINT)"
     stage = lambda name: f"CAST(list_contains(list_transform(string_split(coalesce(stage, ''), ';'), " \
         f"lambda s: trim(s)), '{name}') AS INTEGER) AS {name}"
     tables = {
-        "orgs": history("orgs.csv", "org_id", f"coalesce(name, '') AS name, {day('registered_at')} AS registered_on"),
-        "apps": history("apps.csv", "app_id", f"""coalesce(category, '') AS category,
+        "orgs": history("orgs", "org_id", f"""coalesce(name, '') AS name, CAST(headcount AS BIGINT) AS headcount,
+            coalesce(industry, '') AS industry, coalesce(region, '') AS region, coalesce(edition, '') AS edition,
+            min({day('registered_at')}) OVER (PARTITION BY org_id) AS registered_on"""),
+        "apps": history("apps", "app_id", f"""coalesce(name, '') AS name, coalesce(category, '') AS category,
             CASE WHEN coalesce(category, '') NOT IN ('', 'communication', 'hr') THEN coalesce(system, '') ELSE '' END AS system,
             {', '.join(guarded(stage(n), n) for n in ('store', 'process', 'flow', 'decide'))}"""),
-        "users": f"""SELECT user_id, lower(coalesce(is_internal, '')) IN ('true', '1') AS is_internal
-            FROM read_csv('{source}/users.csv', all_varchar = true, header = true)""",
+        "users": f"""SELECT user_id, {day('registered_at')} AS registered_on, coalesce(role, '') AS role,
+            coalesce(campaign, '') AS campaign, coalesce(invited_by, '') AS invited_by,
+            lower(coalesce(is_internal, '')) IN ('true', '1') AS is_internal FROM {read('users')}""",
+        "campaigns": f"""SELECT campaign, {day('start_on')} AS start_on, {day('end_on')} AS end_on, {cents('cost')} AS cost,
+            {cents('reward_per_completion')} AS reward, CAST(streak_days AS BIGINT) AS streak_days FROM {read('campaigns')}""",
+        "account_lists": f"SELECT list, account, coalesce(org_id, '') AS org_id FROM {read('account_lists')}",
+        # Days that are on or off for everybody; the made-up calendar has no terms.
+        "calendar": f"""
+            WITH listed AS (SELECT *, row_number() OVER () AS place FROM {read('calendar')})
+            SELECT day, last(CAST(kind = 'work_day' AS INTEGER) ORDER BY place) AS is_work_day
+            FROM (
+                SELECT unnest(range({day('first_day')}, {day("coalesce(last_day, first_day)")} + 1)) AS day, kind, place
+                FROM listed WHERE coalesce(role, '') = '' AND kind IN ('holiday', 'work_day')
+            ) GROUP BY day""",
     }
     for name, query in tables.items():
         connection.execute(f"COPY ({query}) TO '{out}/{name}.parquet' (FORMAT parquet)")

@@ -38,6 +38,7 @@ users = "{self.source}/users.csv"
 apps = "{self.source}/apps.csv"
 campaigns = "{self.source}/campaigns.csv"
 account_lists = "{self.source}/account_lists.csv"
+calendar = "{self.source}/calendar.csv"
 [who]
 exclude_actions = [{listed}]
 """)

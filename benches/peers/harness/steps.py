@@ -19,7 +19,9 @@ LABELS = {"duckdb": "DuckDB", "chdb": "ClickHouse", "polars": "Polars", "datafus
 METRICS = [
     "daily_activity", "user_retention", "org_retention", "dag_retention", "retention_summary", "growth_accounting",
     "stickiness", "dag_orgs", "dag_near_misses", "dag_sensitivity", "deep_integration_levels",
-    "deep_integration_orgs", "data_quality",
+    "deep_integration_orgs", "data_quality", "activity_by_segment", "org_size_tiers", "milestones", "app_adoption", "app_breadth",
+    "integration_assets", "campaign_funnel", "account_list_penetration", "concurrency_peaks", "meeting_volume", "dormant_orgs",
+    "seat_retention", "segment_growth", "share_decomposition", "weekday_comparison",
 ]
 TEXT = {"jsonl": "JSONL", "jsonl_zst": "JSONL, zst", "csv": "CSV"}
 
@@ -79,9 +81,7 @@ class Bench:
     def logs(self, kind, size):
         folder = self.work / "data" / f"{size}-{self.o.days}"
         made = data.make(self.o.binary, folder, kind, size, self.o.days)
-        dims = folder / "dims"
-        if not (dims / "users.parquet").exists():
-            data.dimensions(made, dims)
+        data.dimensions(made, folder / "dims")
         return made
 
     def dims(self, size):
@@ -160,7 +160,7 @@ class Bench:
                 return self.job(peer, "rollups", events=events, rollups=folder, dims=self.dims(size))
 
             if self.attempt(size, "rollups", peer, theirs):
-                for table in ("user_day", "org_app_day"):
+                for table in check.ROLLUPS:
                     self.agrees(check.table, peer, table, base.store, folder / table)
 
     def metrics(self, size):
@@ -168,30 +168,28 @@ class Bench:
         base = self.sealed(size, source)
         known = base.metrics()
         wanted = [name for name in METRICS if name in known]
-        done = {}
+        step = f"report of {len(known)} metrics"
 
         def mine(metrics):
             again = base.copy(self.scratch("metrics"))
             shutil.rmtree(again.reports, ignore_errors=True)
-            data.warm(again.store / "user_day", again.store / "org_app_day")
+            data.warm(*(again.store / table for table in check.ROLLUPS))
             return again.run(metrics)
 
-        # All that the program knows, and what the peers have.
-        self.add(size, f"report of {len(known)} metrics", "orgpulse", self.best(lambda: mine(None)))
+        self.add(size, step, "orgpulse", self.best(lambda: mine(None)))
         reports = self.scratch("metrics", keep=True) / "reports" / "latest"
         saved = self.work / "ours" / f"{size}-report"
         shutil.rmtree(saved, ignore_errors=True)
         shutil.copytree(reports, saved)
         first, last = Ours(self.o.binary, self.scratch("metrics", keep=True), source, self.o.threads).range()
+        if len(wanted) < len(known):
+            # What only we have is in the step before.
+            step = f"{len(wanted)} metrics"
+            self.add(size, step, "orgpulse", self.best(lambda: mine(wanted)))
         for peer in self.o.peers:
-            metrics = tuple(wanted)
-            step = f"{len(metrics)} metrics"
-            if metrics not in done:
-                done[metrics] = self.best(lambda: mine(metrics))
-                self.add(size, step, "orgpulse", done[metrics])
             rollups = self.peer_folder(peer, size) / "rollups"
             if not rollups.exists():
-                for table in ("user_day", "org_app_day"):
+                for table in check.ROLLUPS:
                     self.borrow(base, rollups / table, table)
             folder = self.peer_folder(peer, size) / "reports"
 
@@ -199,10 +197,10 @@ class Bench:
                 shutil.rmtree(folder, ignore_errors=True)
                 data.warm(rollups)
                 return self.job(peer, "metrics", rollups=rollups, reports=folder, dims=self.dims(size), first=first,
-                                last=last, metrics=metrics)
+                                last=last, metrics=wanted)
 
             if self.attempt(size, step, peer, theirs):
-                for metric in metrics:
+                for metric in wanted:
                     self.agrees(check.metric, peer, metric, saved, folder)
 
     def memory(self, size):
@@ -228,8 +226,7 @@ class Bench:
         folder = self.work / "data" / f"history-{size}-{days}"
         source = data.make(self.o.binary, folder, "parquet", size, days)
         dims = folder / "dims"
-        if not dims.exists():
-            data.dimensions(source, dims)
+        data.dimensions(source, dims)
         listed = data.log_days(source / "logs")
         new = listed[-1]
         for history in histories:
@@ -259,7 +256,7 @@ class Bench:
         """Ours: ingest and run. A peer: the day's partition and rollups, then every metric again. The peers' history is written
         once for all of them, from our rollups, and is not timed."""
         shared = self.scratch("history-rollups")
-        for table in ("user_day", "org_app_day"):
+        for table in check.ROLLUPS:
             self.borrow(base, shared / table, table)
         before = self.scratch("history-events")
         if sealed:
@@ -268,7 +265,7 @@ class Bench:
         def mine():
             nonlocal store
             store = base.copy(self.scratch("day"))
-            data.warm(store.store / "user_day", store.store / "org_app_day", logs)
+            data.warm(*(store.store / table for table in check.ROLLUPS), logs)
             ingested, ran = store.ingest(logs), store.run()
             ingested.parts, ran.parts = {"ingest": round(ingested.seconds, 3)}, {"run": round(ran.seconds, 3)}
             return ingested + ran
