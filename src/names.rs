@@ -10,10 +10,13 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 #[derive(Default)]
 pub(crate) struct Names {
     hasher: DefaultHashBuilder,
-    // With bits of the hash, which spare most comparisons of texts.
+    // With bits of the hash, which spare most comparisons of texts; of the first so many names.
     table: HashTable<(u32, u32)>,
+    hashed: u32,
     texts: String,
     entries: Vec<Name>,
+    // The first so many names are in the order of their numbers, and stand alone.
+    sorted: u32,
 }
 
 // Where a text ends, and what it is the name of something in; 0 for what stands alone.
@@ -23,10 +26,22 @@ struct Name {
 }
 
 impl Names {
+    /// Texts that are in order and differ, each with its place as its number; nothing is hashed before another is asked for.
+    pub(crate) fn sorted<'a>(list: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names = Self::default();
+        for text in list {
+            names.texts.push_str(text);
+            names.entries.push(Name { end: names.texts.len(), within: 0 });
+        }
+        names.sorted = low(names.entries.len());
+        names
+    }
+
     /// The number of a text, given anew if it is not known. The same text within something else is another name.
     pub(crate) fn number(&mut self, within: u32, text: &str) -> u32 {
+        self.hash_all();
         let hash = self.hasher.hash_one((within, text));
-        let Self { hasher, table, texts, entries } = self;
+        let Self { hasher, table, texts, entries, .. } = self;
         let is_same = |&(known, number): &(u32, u32)| {
             known == upper(hash) && entries[number as usize].within == within && text_of(texts, entries, number) == text
         };
@@ -40,9 +55,20 @@ impl Names {
                 slot.insert((upper(hash), number));
                 texts.push_str(text);
                 entries.push(Name { end: texts.len(), within });
+                self.hashed = number + 1;
                 number
             }
         }
+    }
+
+    fn hash_all(&mut self) {
+        let Self { hasher, table, texts, entries, .. } = self;
+        let hash_of = |number: u32| hasher.hash_one((entries[number as usize].within, text_of(texts, entries, number)));
+        for number in self.hashed..low(entries.len()) {
+            let hash = hash_of(number);
+            table.insert_unique(hash, (upper(hash), number), |&(_, number)| hash_of(number));
+        }
+        self.hashed = low(entries.len());
     }
 
     /// The text of a number.
@@ -65,6 +91,16 @@ impl Names {
         self.entries.len()
     }
 
+    /// Whether they are known to be in the order of their numbers.
+    pub(crate) fn is_sorted(&self) -> bool {
+        self.sorted == low(self.len())
+    }
+
+    /// Whether these are the same texts with the same numbers, as far as that is told without looking far.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.is_sorted() && other.is_sorted() && self.len() == other.len() && self.texts == other.texts
+    }
+
     /// What they take in memory, about, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.texts.len() + self.entries.len() * (size_of::<Name>() + 2 * size_of::<(u32, u32)>())
@@ -73,6 +109,10 @@ impl Names {
     /// The numbers in the order of their texts, and the rank of each number in that order. Equal texts within different
     /// things have different ranks.
     pub(crate) fn ranks(&self) -> Ranks {
+        if self.is_sorted() {
+            let numbers = (0..low(self.len())).collect::<Vec<_>>();
+            return Ranks { ranks: numbers.clone(), numbers };
+        }
         let texts = self.texts().map(str::as_bytes).collect::<Vec<_>>();
         let ranks = ranks(&texts);
         let mut numbers = vec![0; ranks.len()];
@@ -149,6 +189,16 @@ mod tests {
         let ranks = names.ranks();
         assert_eq!(ranks.numbers.iter().map(|&number| names.text(number)).collect::<Vec<_>>(), ["", "a", "b", "b"]);
         assert!((0..4).all(|number| ranks.numbers[ranks.ranks[number as usize] as usize] == number));
+    }
+
+    #[test]
+    fn sorted_names_are_hashed_when_another_is_asked_for() {
+        let mut names = Names::sorted(["", "a", "b"]);
+        assert!(names.is_sorted() && names.is_same(&Names::sorted(["", "a", "b"])));
+        assert_eq!(names.ranks().numbers, [0, 1, 2]);
+        assert_eq!(["b", "", "aa", "a", "aa"].map(|text| names.number(0, text)), [2, 0, 3, 1, 3]);
+        assert!(!names.is_sorted());
+        assert_eq!(names.ranks().numbers, [0, 1, 3, 2]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::period::Day;
 use crate::store::{DataFile, Packing, write_files};
 
 // A file of a rollup has so many batches of rows: until then they are held in memory.
-pub(super) const ROLLUP_BATCHES_PER_FILE: usize = 16;
+pub(super) const ROLLUP_BATCHES_PER_FILE: usize = 4;
 
 /// Where the files of a day go, and what they depend on.
 #[derive(Debug)]
@@ -202,7 +202,7 @@ pub(super) fn roll_up(
         }
     }
     if crossing.is_much(rollup.uses()) {
-        crossing.add(rollup.take_uses())?;
+        crossing.add(rollup.take_uses()?)?;
     }
     Ok(())
 }
@@ -218,7 +218,7 @@ pub(super) fn finish_rollup(
     for (table, batches) in rollup.full() {
         write_rollup(place, table, batches, files)?;
     }
-    crossing.add(rollup.take_uses())
+    crossing.add(rollup.take_uses()?)
 }
 
 /// Writes the complete batches of a table as a file and takes them away.

@@ -7,7 +7,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
 use super::day::{DayFiles, Place, ROLLUP_BATCHES_PER_FILE, write_rollup};
-use super::output::Output;
+use super::output::{Output, Text};
 use super::sweep::Crowd;
 use super::uses::{Span, Use, Uses};
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub(super) trait Sink {
     /// A span of a user in an app. Spans may overlap.
     fn user_span(&mut self, app: &str, user: &str, span: Span) -> Result<()>;
     /// What the user did in the app, behind all its spans.
-    fn end_user(&mut self, app: &str, user: &str, human_events: i64, usage_ms: i64) -> Result<()>;
+    fn end_user(&mut self, app: Text<'_>, user: Text<'_>, human_events: i64, usage_ms: i64) -> Result<()>;
     /// A span in which a room was in use. Spans may overlap.
     fn room_span(&mut self, app: &str, room: &str, span: Span) -> Result<()>;
     /// A user of a room, each once.
@@ -55,6 +55,7 @@ pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Resul
         for of_user in of_app.chunk_by(|one, next| one.user == next.user) {
             let Some(first) = of_user.first() else { continue };
             let user = users.text(user_order.numbers[first.user as usize]);
+            let numbered = (Text::Numbered(app_rank, app), Text::Numbered(first.user, user));
             // Nearly all users use an app for one organisation; then their spans are in order.
             several_spans.clear();
             several_spans.extend(of_user.iter().flat_map(|found| Uses::spans_of(&spans, found)));
@@ -66,7 +67,7 @@ pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Resul
             }
             let human_events = of_user.iter().map(|found| found.human_events).sum();
             let usage_ms = of_user.iter().fold(0, |sum: i64, found| sum.saturating_add(found.usage_ms));
-            sink.end_user(app, user, human_events, usage_ms)?;
+            sink.end_user(numbered.0, numbered.1, human_events, usage_ms)?;
         }
         let is_of_app = |room: u64| room >> 32 == u64::from(app_rank);
         while let Some(of_room) = room_spans.next_if(|of_room| is_of_app(of_room[0].0)) {
@@ -144,7 +145,7 @@ impl Sink for Ending<'_> {
         self.users.add(span)
     }
 
-    fn end_user(&mut self, app: &str, user: &str, human_events: i64, usage_ms: i64) -> Result<()> {
+    fn end_user(&mut self, app: Text<'_>, user: Text<'_>, human_events: i64, usage_ms: i64) -> Result<()> {
         self.users.turn()?;
         self.app_user_day.push([app, user], [human_events, usage_ms])?;
         let (table, batches) = self.app_user_day.full();
@@ -175,6 +176,6 @@ impl Sink for Ending<'_> {
         if users.count == 0 {
             return Ok(());
         }
-        self.concurrency_day.push([app], [users.count, users.at, rooms.count, largest_room])
+        self.concurrency_day.push([Text::Plain(app)], [users.count, users.at, rooms.count, largest_room])
     }
 }

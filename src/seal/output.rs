@@ -1,36 +1,107 @@
-//! Rows of a rollup on their way to a file: values in, batches of the table's columns out.
+//! Rows of a rollup on their way to a file: values in, batches of the table's columns out, texts coded.
 //! It does not know what the values mean or where the batches go.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, DictionaryArray, Int64Builder, RecordBatch, StringBuilder, UInt32Array};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 
 use crate::error::{Error, Result};
 use crate::event::Table;
+use crate::names::Names;
+use crate::store::coded_schema;
 
-const BATCH_ROWS: usize = 1 << 16;
+// As many as a row group holds, so that each has one list of texts.
+const BATCH_ROWS: usize = 1 << 18;
+const UNKNOWN: u32 = u32::MAX;
+
+/// A text of a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Text<'a> {
+    /// One that has a number: the same one for the same text, until [`Output::forget`].
+    Numbered(u32, &'a str),
+    /// One that has none. A column has texts of one sort only.
+    Plain(&'a str),
+}
+
+impl<'a> Text<'a> {
+    /// The text itself.
+    pub(super) fn str(self) -> &'a str {
+        match self {
+            Self::Numbered(_, text) | Self::Plain(text) => text,
+        }
+    }
+}
 
 /// Rows of a table whose first columns are texts; the others are integers, instants as microseconds.
 pub(super) struct Output<const TEXTS: usize, const NUMBERS: usize> {
     table: Table,
-    texts: [StringBuilder; TEXTS],
+    texts: [Texts; TEXTS],
     numbers: [Int64Builder; NUMBERS],
     rows: usize,
     full: Vec<RecordBatch>,
 }
 
+// A column of texts: their list, and each row's place in it.
+#[derive(Default)]
+struct Texts {
+    list: StringBuilder,
+    listed: u32,
+    codes: Vec<u32>,
+    // The place of each numbered text, and which numbers have one.
+    places: Vec<u32>,
+    placed: Vec<u32>,
+    // Those of plain texts.
+    plain: Names,
+}
+
+impl Texts {
+    fn push(&mut self, text: Text<'_>) {
+        let (place, text) = match text {
+            Text::Plain(text) => (self.plain.number(0, text), text),
+            Text::Numbered(number, text) => {
+                if number as usize >= self.places.len() {
+                    self.places.resize(number as usize + 1, UNKNOWN);
+                }
+                let place = &mut self.places[number as usize];
+                if *place == UNKNOWN {
+                    *place = self.listed;
+                    self.placed.push(number);
+                }
+                (*place, text)
+            }
+        };
+        if place == self.listed {
+            self.list.append_value(text);
+            self.listed += 1;
+        }
+        self.codes.push(place);
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        for number in self.placed.drain(..) {
+            self.places[number as usize] = UNKNOWN;
+        }
+        self.plain = Names::default();
+        self.listed = 0;
+        let codes = UInt32Array::from(std::mem::take(&mut self.codes));
+        let column = DictionaryArray::try_new(codes, Arc::new(self.list.finish()))
+            .map_err(|cause| Error::Internal(format!("rows of a rollup are not coded well: {cause}")))?;
+        Ok(Arc::new(column))
+    }
+}
+
 impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
     pub(super) fn new(table: Table) -> Self {
-        let texts = std::array::from_fn(|_| StringBuilder::new());
+        let texts = std::array::from_fn(|_| Texts::default());
         let numbers = std::array::from_fn(|_| Int64Builder::new());
         Self { table, texts, numbers, rows: 0, full: Vec::new() }
     }
 
     /// Adds a row.
-    pub(super) fn push(&mut self, texts: [&str; TEXTS], numbers: [i64; NUMBERS]) -> Result<()> {
+    pub(super) fn push(&mut self, texts: [Text<'_>; TEXTS], numbers: [i64; NUMBERS]) -> Result<()> {
         for (column, text) in self.texts.iter_mut().zip(texts) {
-            column.append_value(text);
+            column.push(text);
         }
         for (column, number) in self.numbers.iter_mut().zip(numbers) {
             column.append_value(number);
@@ -39,23 +110,27 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
         if self.rows == BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
+    /// From now on numbers stand for other texts.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        self.flush()
+    }
+
     /// Makes a batch of the rows that wait for one.
     pub(super) fn flush(&mut self) -> Result<()> {
         if self.rows == 0 {
             return Ok(());
         }
         self.rows = 0;
-        let schema = self.table.file_schema();
-        let texts = self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
+        let schema = coded_schema(&self.table.file_schema());
+        let mut columns = self.texts.iter_mut().map(Texts::finish).collect::<Result<Vec<_>>>()?;
         let numbers = self.numbers.iter_mut().map(|column| Arc::new(column.finish()));
-        let numbers = numbers.zip(&schema.fields()[TEXTS..]).map(|(column, field)| match field.data_type() {
+        columns.extend(numbers.zip(&schema.fields()[TEXTS..]).map(|(column, field)| match field.data_type() {
             DataType::Timestamp(_, zone) => {
                 let instants = column.reinterpret_cast::<TimestampMicrosecondType>().with_timezone_opt(zone.clone());
                 Arc::new(instants) as ArrayRef
             }
             _ => column as ArrayRef,
-        });
-        let columns = texts.chain(numbers).collect();
+        }));
         let batch = RecordBatch::try_new(schema, columns)
             .map_err(|cause| Error::Internal(format!("rows of {} do not fit: {cause}", self.table.name())))?;
         self.full.push(batch);

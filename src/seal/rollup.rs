@@ -4,15 +4,16 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
-use super::output::Output;
+use super::output::{Output, Text};
 use super::rows::Coded;
 use super::uses::Uses;
 use super::who::Who;
 use crate::error::{Error, Result};
 use crate::event::{CHECK_IN, Table};
+use crate::names::Names;
 use crate::store::code;
 
 /// The columns of `events` that a rollup reads.
@@ -23,15 +24,20 @@ pub(super) const ROLLUP_COLUMNS: [&str; 7] =
 pub(super) struct Rollup<'a> {
     who: &'a Who,
     org: Option<String>,
+    // Counts organisations.
+    org_turn: u32,
     user: String,
     // Counts the users of organisations, so that a room can tell whether it has seen the present one.
     user_turn: u64,
     user_is_internal: bool,
-    // The number of the user in `uses`, once there is a human event.
+    // The number of the user in `uses`, as long as it is known.
     user_number: Option<u32>,
     user_sums: Sums,
     active_users: i64,
     uses: Uses,
+    app_codes: Codes,
+    user_codes: Codes,
+    room_codes: Codes,
     // By the number in `uses`: sums in the present organisation.
     apps: Vec<App>,
     rooms: Vec<Room>,
@@ -42,6 +48,50 @@ pub(super) struct Rollup<'a> {
     org_app_day: Output<2, 4>,
     org_users_day: Output<1, 1>,
     room_day: Output<3, 3>,
+}
+
+// The numbers of the texts in a batch's list, as far as they are known.
+#[derive(Default)]
+struct Codes {
+    list: Option<StringArray>,
+    numbers: Vec<u32>,
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+impl Codes {
+    // Begins with another list, if it is one. The first list names all that it has, if it is in order.
+    fn turn_to(&mut self, list: &StringArray, names: Option<&mut Names>) {
+        let is_known = |known: &StringArray| {
+            known.len() == list.len() && known.value_offsets().as_ptr() == list.value_offsets().as_ptr()
+        };
+        if self.list.as_ref().is_some_and(is_known) {
+            return;
+        }
+        self.list = Some(list.clone());
+        self.numbers.clear();
+        match names {
+            Some(names) if names.len() == 0 && is_in_order(list) => {
+                *names = Names::sorted(list.iter().flatten());
+                self.numbers.extend((0..).take(list.len()));
+            }
+            _ => self.numbers.resize(list.len(), UNKNOWN),
+        }
+    }
+
+    fn number(&mut self, code: u32, give: impl FnOnce(&str) -> u32) -> u32 {
+        let Self { list: Some(list), numbers } = self else { return UNKNOWN };
+        let number = &mut numbers[code as usize];
+        if *number == UNKNOWN {
+            *number = give(list.value(code as usize));
+        }
+        *number
+    }
+}
+
+// Whether each text stands in the list once, behind all lesser ones.
+fn is_in_order(list: &StringArray) -> bool {
+    list.null_count() == 0 && list.iter().is_sorted_by(|one, next| one < next)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,6 +157,7 @@ impl<'a> Rollup<'a> {
         Self {
             who,
             org: None,
+            org_turn: 0,
             user: String::new(),
             user_turn: 0,
             user_is_internal: false,
@@ -114,6 +165,9 @@ impl<'a> Rollup<'a> {
             user_sums: Sums::default(),
             active_users: 0,
             uses: Uses::default(),
+            app_codes: Codes::default(),
+            user_codes: Codes::default(),
+            room_codes: Codes::default(),
             apps: Vec::new(),
             rooms: Vec::new(),
             touched_apps: Vec::new(),
@@ -152,17 +206,20 @@ impl<'a> Rollup<'a> {
             instants: ts.values(),
             durations: duration_ms.values(),
         };
+        self.app_codes.turn_to(&apps.texts, Some(&mut self.uses.apps));
+        self.user_codes.turn_to(&users.texts, Some(&mut self.uses.users));
+        self.room_codes.turn_to(&rooms.texts, None);
         let mut row = 0;
         while row < batch.num_rows() {
-            self.turn_to(orgs.str(row), users.str(row))?;
-            row = self.add_run(&columns, row, apps.str(row));
+            self.turn_to(orgs.str(row), users.str(row), users.codes.value(row))?;
+            row = self.add_run(&columns, row);
         }
         Ok(())
     }
 
     // Adds the events of the present user with one app, from a row on; gives the row behind them.
-    fn add_run(&mut self, columns: &Columns<'_>, first: usize, app_id: &str) -> usize {
-        let number = self.app(app_id);
+    fn add_run(&mut self, columns: &Columns<'_>, first: usize) -> usize {
+        let number = self.app(columns.apps.codes.value(first));
         let app_is_excluded = self.apps[number as usize].is_excluded;
         let is_machine = self.user.is_empty();
         let is_human = !is_machine && !self.user_is_internal && !app_is_excluded;
@@ -202,12 +259,18 @@ impl<'a> Rollup<'a> {
         run.usage_ms = run.usage_ms.saturating_add(duration_ms);
         run.check_ins += i64::from(columns.action(row) == Action::CheckIn);
         let room_id = columns.rooms.str(row);
-        let room = (!room_id.is_empty()).then(|| self.add_to_room(app, room_id, duration_ms));
+        let room = columns.rooms.codes.value(row);
+        let room = (!room_id.is_empty()).then(|| self.add_to_room(app, room, room_id, duration_ms));
         self.uses.add(columns.instants[row], duration_ms, room);
     }
 
-    fn add_to_room(&mut self, app: u32, room_id: &str, duration_ms: i64) -> u32 {
-        let number = self.uses.rooms.number(app, room_id);
+    fn add_to_room(&mut self, app: u32, code: u32, room_id: &str, duration_ms: i64) -> u32 {
+        let rooms = &mut self.uses.rooms;
+        let mut number = self.room_codes.number(code, |room_id| rooms.number(app, room_id));
+        if rooms.within(number) != app {
+            // The same word names a room of another app.
+            number = rooms.number(app, room_id);
+        }
         if number as usize == self.rooms.len() {
             self.rooms.push(Room::default());
         }
@@ -233,21 +296,23 @@ impl<'a> Rollup<'a> {
     }
 
     // The number of an app.
-    fn app(&mut self, app_id: &str) -> u32 {
-        let number = self.uses.apps.number(0, app_id);
-        if number as usize == self.apps.len() {
+    fn app(&mut self, code: u32) -> u32 {
+        let names = &mut self.uses.apps;
+        let number = self.app_codes.number(code, |app_id| names.number(0, app_id));
+        while self.apps.len() < names.len() {
+            let app_id = names.text(u32::try_from(self.apps.len()).unwrap_or(UNKNOWN));
             self.apps.push(App { is_excluded: self.who.exclude_apps.contains(app_id), sums: Sums::default() });
         }
         number
     }
 
-    // The number of the present user. Most users have one organisation, so that this is asked about once for each.
+    // The number of the present user.
     fn user_number(&mut self) -> u32 {
         *self.user_number.get_or_insert_with(|| self.uses.users.number(0, &self.user))
     }
 
     // Closes what ends when this user of this organisation begins.
-    fn turn_to(&mut self, org: &str, user: &str) -> Result<()> {
+    fn turn_to(&mut self, org: &str, user: &str, user_code: u32) -> Result<()> {
         let order = self.org.as_deref().map_or(Ordering::Less, |present| present.cmp(org));
         match order.then_with(|| self.user.as_str().cmp(user)) {
             Ordering::Equal => return Ok(()),
@@ -261,10 +326,12 @@ impl<'a> Rollup<'a> {
         if order.is_lt() {
             self.close_org()?;
             self.org = Some(org.to_owned());
+            self.org_turn += 1;
         }
         user.clone_into(&mut self.user);
         self.user_turn += 1;
-        self.user_number = None;
+        let users = &mut self.uses.users;
+        self.user_number = Some(self.user_codes.number(user_code, |user| users.number(0, user)));
         self.user_is_internal = self.who.internal_users.contains(user);
         Ok(())
     }
@@ -272,34 +339,41 @@ impl<'a> Rollup<'a> {
     fn close_user(&mut self) -> Result<()> {
         let sums = std::mem::take(&mut self.user_sums);
         self.active_users += i64::from(sums.human_events > 0);
-        match &self.org {
-            Some(org) if !self.user.is_empty() => {
-                let numbers = [sums.events, sums.human_events, sums.usage_ms, sums.check_ins];
-                self.user_day.push([org, &self.user], numbers)
-            }
-            _ => Ok(()),
+        if self.org.is_none() || self.user.is_empty() {
+            return Ok(());
         }
+        let user = self.user_number();
+        let org = Text::Numbered(self.org_turn, self.org.as_deref().unwrap_or_default());
+        let numbers = [sums.events, sums.human_events, sums.usage_ms, sums.check_ins];
+        self.user_day.push([org, Text::Numbered(user, &self.user)], numbers)
     }
 
     fn close_org(&mut self) -> Result<()> {
         let active_users = std::mem::take(&mut self.active_users);
-        let Some(org) = &self.org else { return Ok(()) };
-        if !org.is_empty() && active_users > 0 {
+        let Some(org_id) = &self.org else { return Ok(()) };
+        let org = Text::Numbered(self.org_turn, org_id);
+        if !org_id.is_empty() && active_users > 0 {
             self.org_users_day.push([org], [active_users])?;
         }
         let Uses { apps: app_names, rooms: room_names, .. } = &self.uses;
-        self.touched_apps.sort_unstable_by(|&one, &other| app_names.text(one).cmp(app_names.text(other)));
+        if app_names.is_sorted() {
+            self.touched_apps.sort_unstable();
+        } else {
+            self.touched_apps.sort_unstable_by(|&one, &other| app_names.text(one).cmp(app_names.text(other)));
+        }
         for number in self.touched_apps.drain(..) {
             let sums = std::mem::take(&mut self.apps[number as usize].sums);
             let numbers = [sums.events, sums.human_events, sums.machine_events, sums.usage_ms];
-            self.org_app_day.push([org, app_names.text(number)], numbers)?;
+            self.org_app_day.push([org, Text::Numbered(number, app_names.text(number))], numbers)?;
         }
         let key = |room: u32| (app_names.text(room_names.within(room)), room_names.text(room));
         self.touched_rooms.sort_unstable_by(|&one, &other| key(one).cmp(&key(other)));
         for number in self.touched_rooms.drain(..) {
             let room = std::mem::take(&mut self.rooms[number as usize]);
             let (app, room_id) = key(number);
-            self.room_day.push([org, app, room_id], [room.users, room.human_events, room.usage_ms])?;
+            let app = Text::Numbered(room_names.within(number), app);
+            // Rooms of two apps may have the same name, and yet two numbers.
+            self.room_day.push([org, app, Text::Plain(room_id)], [room.users, room.human_events, room.usage_ms])?;
         }
         Ok(())
     }
@@ -323,7 +397,11 @@ impl<'a> Rollup<'a> {
 
     /// Takes away what was found so far that crosses organisations. Of names only those stay known that the present
     /// organisation has sums for.
-    pub(super) fn take_uses(&mut self) -> Uses {
+    pub(super) fn take_uses(&mut self) -> Result<Uses> {
+        self.user_day.forget()?;
+        self.org_app_day.forget()?;
+        self.room_day.forget()?;
+        (self.app_codes, self.user_codes, self.room_codes) = (Codes::default(), Codes::default(), Codes::default());
         let taken = std::mem::take(&mut self.uses);
         self.user_number = None;
         let (mut apps, mut rooms) = (Vec::new(), Vec::new());
@@ -337,7 +415,7 @@ impl<'a> Rollup<'a> {
             *number = self.uses.rooms.number(app, taken.rooms.text(*number));
         }
         (self.apps, self.rooms) = (apps, rooms);
-        taken
+        Ok(taken)
     }
 
     /// The complete batches so far of each table, sorted.

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::Threads;
 use super::ending::{Sink, walk};
+use super::output::Text;
 use super::uses::{Span, Uses};
 use super::work::{RUN_BATCH_ROWS, create, read};
 use crate::error::{Error, Result};
@@ -66,7 +67,7 @@ impl Runs {
                     usage_ms = usage_ms.saturating_add(ms);
                     users.advance()?;
                 }
-                sink.end_user(&app, &user, human_events, usage_ms)?;
+                sink.end_user(Text::Plain(&app), Text::Plain(&user), human_events, usage_ms)?;
             }
             while let Some(room) = rooms.second_of(&app) {
                 while rooms.texts() == Some([&app, &room]) {
@@ -111,10 +112,10 @@ impl Sink for Run {
         }
     }
 
-    fn end_user(&mut self, app: &str, user: &str, human_events: i64, usage_ms: i64) -> Result<()> {
+    fn end_user(&mut self, app: Text<'_>, user: Text<'_>, human_events: i64, usage_ms: i64) -> Result<()> {
         // Who was there for no time has a span of no length.
         let Span { start, end } = self.span.take().unwrap_or(Span { start: 0, end: 0 });
-        self.users.push([app, user], [start, end, human_events, usage_ms])
+        self.users.push([app.str(), user.str()], [start, end, human_events, usage_ms])
     }
 
     fn room_span(&mut self, app: &str, room: &str, span: Span) -> Result<()> {

@@ -85,6 +85,9 @@ impl Uses {
     /// Takes in what another part of the day found.
     pub(super) fn extend(&mut self, other: Self) {
         let numbers = |mine: &mut Names, its: &Names, within: &dyn Fn(u32) -> u32| {
+            if mine.is_same(its) {
+                return (0..low(its.len())).collect();
+            }
             (0..low(its.len()))
                 .map(|number| mine.number(within(its.within(number)), its.text(number)))
                 .collect::<Vec<_>>()
