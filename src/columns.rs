@@ -141,6 +141,17 @@ impl<'a> Texts<'a> {
         self.keys
     }
 
+    /// The texts that rows have, each once for each time that it stands in the list.
+    pub(crate) fn used(self) -> impl Iterator<Item = &'a str> {
+        let mut is_used = vec![false; self.list.len()];
+        for &key in self.keys {
+            if let Some(is_used) = usize::try_from(key).ok().and_then(|key| is_used.get_mut(key)) {
+                *is_used = true;
+            }
+        }
+        self.list.iter().zip(is_used).filter(|(_, is_used)| *is_used).filter_map(|(text, _)| text)
+    }
+
     /// Asks something about each text of the list, not about each row.
     pub(crate) fn each<V: Copy + Default>(self, ask: impl FnMut(&'a str) -> V) -> Known<'a, V> {
         Known { keys: self.keys, of_key: self.list.iter().map(Option::unwrap_or_default).map(ask).collect() }

@@ -4,10 +4,13 @@
 
 mod app_breadth;
 mod app_week;
+mod asset_week;
 mod days;
 mod integration_day;
 mod org_day;
+mod org_seen;
 mod orgs;
+mod quality_day;
 mod seat_month;
 
 use std::collections::BTreeMap;
@@ -44,8 +47,21 @@ pub struct Frame {
     pub wanted: (Day, Day),
     /// The day on which a week begins.
     pub week_start: WeekStart,
+    /// Which dimension files there are.
+    pub given: Given,
     /// The memory that may be taken, about, in bytes.
     pub memory: u64,
+}
+
+/// Which dimension files there are; a table of a file that is not given has no rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given {
+    /// That of organisations.
+    pub orgs: bool,
+    /// That of users.
+    pub users: bool,
+    /// That of apps.
+    pub apps: bool,
 }
 
 /// Rows in the order of the query's key, piece by piece.
@@ -53,11 +69,14 @@ pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 type Kernel = fn(&Inputs, Frame, &SchemaRef) -> Result<Option<Rows>>;
 
-const KERNELS: [(&str, Kernel); 5] = [
+const KERNELS: [(&str, Kernel); 8] = [
     ("app_breadth", app_breadth::run),
     ("app_week", app_week::run),
+    ("asset_week", asset_week::run),
     ("integration_day", integration_day::run),
     ("org_day", org_day::run),
+    ("org_seen", org_seen::run),
+    ("quality_day", quality_day::run),
     ("seat_month", seat_month::run),
 ];
 

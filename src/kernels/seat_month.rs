@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::names::Names;
 use crate::period::{Day, Grain};
 
-const COLUMNS: Wanted = Wanted { table: "user_day", texts: &["org_id", "user_id"], others: &["human_events"] };
+const COLUMNS: Wanted =
+    Wanted { table: "user_day", texts: &["org_id", "user_id"], others: &["human_events", "check_ins"] };
 const WINDOW: Day = 28;
 // As many bits as the longest month has days.
 const MONTH: u32 = 0x7fff_ffff;
@@ -26,6 +27,7 @@ struct Seat {
     user: u32,
     org: u32,
     active: u32,
+    check_ins: u32,
     seen: u32,
 }
 
@@ -37,6 +39,7 @@ struct Seats {
     numbers: HashMap<(u32, u32), u32>,
     ids: Vec<(u32, u32)>,
     active: Vec<u32>,
+    check_ins: Vec<u32>,
     seen: Vec<u32>,
     seen_next: Vec<u32>,
 }
@@ -90,12 +93,16 @@ impl Seats {
         let seen_next = u32::try_from(day + WINDOW - next).map_or(0, |days| (1_u32 << days) - 1);
         let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
         let users = chunk.texts("user_id")?.numbered(&mut self.users);
-        for (row, &events) in chunk.numbers("human_events")?.iter().enumerate() {
+        let counts = chunk.numbers("human_events")?.iter().zip(chunk.numbers("check_ins")?);
+        for (row, (&events, &check_ins)) in counts.enumerate() {
             if events == 0 {
                 continue;
             }
             let seat = self.number(users.of(row), orgs.of(row));
             self.active[seat] |= active;
+            if check_ins > 0 {
+                self.check_ins[seat] |= active;
+            }
             self.seen[seat] |= seen;
             self.seen_next[seat] |= seen_next;
         }
@@ -108,6 +115,7 @@ impl Seats {
         if number == next {
             self.ids.push((user, org));
             self.active.push(0);
+            self.check_ins.push(0);
             self.seen.push(0);
             self.seen_next.push(0);
         }
@@ -119,22 +127,24 @@ impl Seats {
         let first = Grain::Month.first_day(month);
         let mut held = 0;
         if first >= frame.wanted.0 && first <= frame.wanted.1.min(frame.as_of) {
-            let words = self.ids.iter().zip(self.active.iter().zip(&self.seen));
-            let seats = words.filter(|(_, (_, seen))| **seen != 0);
-            let seats = seats.map(|(&(user, org), (&active, &seen))| Seat { user, org, active, seen });
-            let seats: Vec<Seat> = seats.collect();
+            let seat = |(number, &(user, org)): (usize, &(u32, u32))| {
+                let (active, check_ins, seen) = (self.active[number], self.check_ins[number], self.seen[number]);
+                (seen != 0).then_some(Seat { user, org, active, check_ins, seen })
+            };
+            let seats: Vec<Seat> = self.ids.iter().enumerate().filter_map(seat).collect();
             held = seats.len() as u64;
             months.push((first, seats));
         }
         self.active.fill(0);
+        self.check_ins.fill(0);
         std::mem::swap(&mut self.seen, &mut self.seen_next);
         self.seen_next.fill(0);
         held
     }
 
     fn bytes(&self) -> u64 {
-        // A seat's three words and its id, twice, one of them in a table that is up to half empty.
-        (self.users.bytes() + self.orgs.bytes() + self.ids.len() * (3 * 4 + 8 + 2 * 12)) as u64
+        // A seat's four words and its id, twice, one of them in a table that is up to half empty.
+        (self.users.bytes() + self.orgs.bytes() + self.ids.len() * (4 * 4 + 8 + 2 * 12)) as u64
     }
 }
 
@@ -166,6 +176,7 @@ fn batches(
                 Arc::new(coded(&names.1, keys(some.iter().map(|seat| seat.org)))?),
                 Arc::new(others),
                 number(|seat| seat.active),
+                number(|seat| seat.check_ins),
                 number(|seat| seat.seen),
             ],
         )

@@ -388,12 +388,14 @@ async fn by_kernel(
     let files = |table: &TableFiles| {
         table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
     };
+    let given = |name: &str| ground.parameters.get(name) == Some(&ScalarValue::Boolean(Some(true)));
     let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
     let frame = kernels::Frame {
         first_day: frame.first_day,
         as_of: span.sees.1.min(frame.as_of),
         wanted: span.rows,
         week_start: frame.week_start,
+        given: kernels::Given { orgs: given("has_orgs"), users: given("has_users"), apps: given("has_apps") },
         memory,
     };
     let schema = query.schema();

@@ -86,9 +86,9 @@ fn kernels_do_what_their_sql_says() {
     assert_eq!(names, kernels::names().collect::<Vec<_>>(), "a kernel has the name of its query");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let config = Config { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
-    let world = (logs(), any::<bool>());
+    let world = (logs(), any::<bool>(), any::<bool>());
     TestRunner::new(config)
-        .run(&world, |(events, is_sunday)| {
+        .run(&world, |(events, is_sunday, has_orgs)| {
             let root = tempfile::tempdir().expect("a folder");
             let log = root.path().join("log.jsonl");
             fs::write(&log, lines(&events)).expect("a log");
@@ -100,9 +100,13 @@ fn kernels_do_what_their_sql_says() {
             fs::write(root.path().join("users.csv"), "user_id,is_internal\nintern,true\n").expect("users");
             let apps = "app_id,category,system,stage,valid_from\n\
                 chat,communication,,,\nerp,business,erp,store;process,\nerp,business,erp,store;flow,2026-02-10\n\
-                crm,business,c;rm%,decide,2026-02-01\nforms,lowcode,,process,\npayroll,hr,erp,store,\n\
+                crm,business,c;rm%,decide,2026-02-01\nforms,lowcode,,process,\nforms,connector,,process,2026-02-06\npayroll,hr,erp,store,\n\
                 payroll,business,pay,flow;decide,2026-03-01\n";
             fs::write(root.path().join("apps.csv"), apps).expect("apps");
+            if has_orgs {
+                settings.dimensions.orgs = Some(root.path().join("orgs.csv"));
+                fs::write(root.path().join("orgs.csv"), "org_id\no1\nO1\n").expect("orgs");
+            }
             let now = DateTime::from_timestamp(4_102_444_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
             let found = catalogs.each_ref().map(|catalog| {
                 runtime.block_on(async {

@@ -1,79 +1,37 @@
 -- The users of a segment are the seats in it, less those of a user who was counted there already for another org. Days of a
 -- month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
-WITH org_row AS (
-    SELECT org_id, valid_from, valid_until, headcount, size_band, industry, region, edition
-    FROM org_segments
-    UNION ALL
+WITH kind_segment AS (
     SELECT
-        org_id,
-        DATE '0001-01-01',
-        min(valid_from) - 1,
-        cast(NULL AS bigint),
-        '(unknown)',
-        '(unknown)',
-        '(unknown)',
-        '(unknown)'
-    FROM org_segments
-    GROUP BY org_id
-    HAVING min(valid_from) > DATE '0001-01-01'
+        kind.kind,
+        part.dimension,
+        CASE
+            WHEN part.dimension = 'size_band' THEN kind.size_band
+            WHEN part.dimension = 'industry' THEN kind.industry
+            WHEN part.dimension = 'region' THEN kind.region
+            ELSE kind.edition
+        END AS segment
+    FROM (SELECT DISTINCT kind, size_band, industry, region, edition FROM org_kinds) AS kind
+    CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
 ),
 
-org_segment AS (
-    SELECT
-        registered.org_id,
-        registered.registered_on,
-        coalesce(org.valid_from, DATE '0001-01-01') AS from_day,
-        coalesce(org.valid_until, DATE '9999-12-31') AS until_day,
-        org.headcount,
-        registered.dimension,
-        coalesce(
-            CASE
-                WHEN registered.dimension = 'industry' THEN org.industry
-                WHEN registered.dimension = 'region' THEN org.region
-                WHEN registered.dimension = 'edition' THEN org.edition
-                ELSE org.size_band
-            END, '(unknown)'
-        ) AS segment
-    FROM (
-        SELECT
-            org_id,
-            registered_on,
-            unnest(make_array('size_band', 'industry', 'region', 'edition')) AS dimension
-        FROM org_registration
-    ) AS registered
-    LEFT JOIN org_row AS org ON registered.org_id = org.org_id
-    WHERE registered.registered_on <= $as_of
-),
-
--- Few patterns of days are left of an org's seats: once seen, a user stays for 28 days.
-org_seat AS (
-    SELECT month, org_id, seen_bits, count(*) AS users
-    FROM seat_month
-    WHERE org_id <> ''
-    GROUP BY month, org_id, seen_bits
-),
-
-org_seen AS (
+kind_seen AS (
     SELECT
         month,
-        dimension,
-        segment,
+        kind,
         seen_bits & held_bits AS seen_bits,
         sum(users) AS users
     FROM (
         SELECT
             seat.month,
-            place.dimension,
-            place.segment,
+            org.kind,
             seat.seen_bits,
-            (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
-                AS held_bits,
+            (1 << (least(org.until_day - seat.month, 30) + 1)) - (1 << greatest(org.from_day - seat.month, 0)) AS held_bits,
             seat.users
-        FROM org_seat AS seat
-        INNER JOIN org_segment AS place
-            ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+        FROM seat_patterns AS seat
+        INNER JOIN org_kinds AS org
+            ON seat.org_id = org.org_id AND org.from_day <= seat.month + 30 AND org.until_day >= seat.month
     ) AS placed
-    GROUP BY month, dimension, segment, seen_bits & held_bits
+    GROUP BY month, kind, seen_bits & held_bits
 ),
 
 shared_seat AS (
@@ -83,14 +41,14 @@ shared_seat AS (
         place.segment,
         seat.user_id,
         seat.org_id,
-        place.from_day,
+        org.from_day,
         seat.active_bits,
         seat.seen_bits,
-        (1 << (least(place.until_day - seat.month, 30) + 1)) - (1 << greatest(place.from_day - seat.month, 0))
-            AS held_bits
+        (1 << (least(org.until_day - seat.month, 30) + 1)) - (1 << greatest(org.from_day - seat.month, 0)) AS held_bits
     FROM seat_month AS seat
-    INNER JOIN org_segment AS place
-        ON seat.org_id = place.org_id AND place.from_day <= seat.month + 30 AND place.until_day >= seat.month
+    INNER JOIN org_kinds AS org
+        ON seat.org_id = org.org_id AND org.from_day <= seat.month + 30 AND org.until_day >= seat.month
+    INNER JOIN kind_segment AS place ON org.kind = place.kind
     WHERE seat.has_others
 ),
 
@@ -125,8 +83,9 @@ role_user AS (
 -- How many users have a pattern of days. Of the days on which they were active there would be too many patterns, were they not
 -- taken eight days at a time.
 pattern AS (
-    SELECT month, dimension, segment, 0 AS active_bits, seen_bits, users
-    FROM org_seen
+    SELECT seen.month, place.dimension, place.segment, 0 AS active_bits, seen.seen_bits, seen.users
+    FROM kind_seen AS seen
+    INNER JOIN kind_segment AS place ON seen.kind = place.kind
     UNION ALL
     SELECT month, dimension, segment, active_bits, seen_bits, 0 - count(*)
     FROM counted_again
@@ -159,84 +118,96 @@ user_count AS (
     GROUP BY calendar.day, pattern.dimension, pattern.segment
 ),
 
-org_stretch AS (
+kind_stretch AS (
     SELECT
-        dimension,
-        segment,
+        kind,
         greatest(registered_on, from_day) AS from_day,
         until_day,
         1 AS orgs,
         headcount,
         0 AS deep_orgs
-    FROM org_segment
+    FROM org_kinds
     WHERE until_day >= registered_on
     UNION ALL
     SELECT
-        segment.dimension,
-        segment.segment,
-        greatest(deep.from_day, segment.from_day),
-        least(deep.until_day, segment.until_day),
+        org.kind,
+        greatest(deep.from_day, org.from_day),
+        least(deep.until_day, org.until_day),
         0,
         NULL,
         1
     FROM deep_window AS deep
-    INNER JOIN org_segment AS segment
-        ON deep.org_id = segment.org_id AND deep.from_day <= segment.until_day AND deep.until_day >= segment.from_day
+    INNER JOIN org_kinds AS org
+        ON deep.org_id = org.org_id AND deep.from_day <= org.until_day AND deep.until_day >= org.from_day
     WHERE deep.level = 5
 ),
 
-org_turn AS (
+kind_turn AS (
     SELECT
         CASE WHEN step > 0 THEN from_day ELSE until_day + 1 END AS day,
-        dimension,
-        segment,
+        kind,
         step * orgs AS orgs,
         step * headcount AS headcount,
         CASE WHEN headcount IS NOT NULL THEN step ELSE 0 END AS orgs_with_headcount,
         step * deep_orgs AS deep_orgs
-    FROM (SELECT *, unnest(make_array(1, -1)) AS step FROM org_stretch) AS turn
+    FROM (SELECT *, unnest(make_array(1, -1)) AS step FROM kind_stretch) AS turn
+),
+
+kind_day AS (
+    SELECT
+        day,
+        kind,
+        sum(orgs) AS orgs,
+        sum(headcount) AS headcount,
+        sum(orgs_with_headcount) AS orgs_with_headcount,
+        sum(deep_orgs) AS deep_orgs,
+        0 AS active_orgs,
+        0 AS dag,
+        0 AS dau
+    FROM kind_turn
+    WHERE day <= $as_of
+    GROUP BY day, kind
+    UNION ALL
+    SELECT
+        active.day,
+        org.kind,
+        0,
+        0,
+        0,
+        0,
+        count(*),
+        sum(CASE WHEN active.is_dag THEN 1 ELSE 0 END),
+        sum(active.users)
+    FROM org_day AS active
+    INNER JOIN org_kinds AS org
+        ON active.org_id = org.org_id AND active.day >= org.from_day AND active.day <= org.until_day
+    WHERE active.day <= $as_of
+    GROUP BY active.day, org.kind
 ),
 
 -- Counts of a day, and steps of counts that hold until the next one; the last part gives every segment a row each day.
 piece AS (
     SELECT
-        day,
-        dimension,
-        segment,
-        orgs,
-        coalesce(headcount, 0) AS headcount,
-        orgs_with_headcount,
-        deep_orgs,
-        0 AS active_orgs,
-        0 AS dag,
-        0 AS dau,
-        0 AS mau
-    FROM org_turn
-    WHERE day <= $as_of
-    UNION ALL
-    SELECT
-        active.day,
+        counted.day,
         place.dimension,
         place.segment,
-        0,
-        0,
-        0,
-        0,
-        1,
-        CASE WHEN active.is_dag THEN 1 ELSE 0 END,
-        active.users,
-        0
-    FROM org_day AS active
-    INNER JOIN org_segment AS place
-        ON active.org_id = place.org_id AND active.day >= place.from_day AND active.day <= place.until_day
-    WHERE active.day <= $as_of
+        counted.orgs,
+        coalesce(counted.headcount, 0) AS headcount,
+        counted.orgs_with_headcount,
+        counted.deep_orgs,
+        counted.active_orgs,
+        counted.dag,
+        counted.dau,
+        0 AS mau
+    FROM kind_day AS counted
+    INNER JOIN kind_segment AS place ON counted.kind = place.kind
     UNION ALL
     SELECT day, dimension, segment, 0, 0, 0, 0, 0, 0, dau, mau
     FROM user_count
     UNION ALL
     SELECT days.day, place.dimension, place.segment, 0, 0, 0, 0, 0, 0, 0, 0
     FROM days
-    CROSS JOIN (SELECT DISTINCT dimension, segment FROM org_segment) AS place
+    CROSS JOIN (SELECT DISTINCT dimension, segment FROM kind_segment) AS place
     WHERE days.day <= $as_of
 ),
 

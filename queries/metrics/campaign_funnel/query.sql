@@ -20,22 +20,34 @@ term AS (
     WHERE person.campaign <> '' AND campaigns.campaign IS NULL
 ),
 
-return_of_user AS (
+-- The active days from the registration on, as bits: bit 0 is the day itself, and days that lie in a later month follow those of
+-- the month before it.
+active_after AS (
     SELECT
         person.user_id,
-        max(CASE WHEN used.day <= person.registered_on + 6 THEN 1 ELSE 0 END) AS activated,
-        max(CASE WHEN used.day = person.registered_on + 1 THEN 1 ELSE 0 END) AS on_1,
-        max(CASE WHEN used.day = person.registered_on + 7 THEN 1 ELSE 0 END) AS on_7,
-        max(CASE WHEN used.day = person.registered_on + 30 THEN 1 ELSE 0 END) AS on_30
-    FROM user_day AS used
+        bit_or(
+            CASE
+                WHEN used.month <= person.registered_on THEN used.active_bits >> (person.registered_on - used.month)
+                ELSE used.active_bits << (used.month - person.registered_on)
+            END
+        ) AS days
+    FROM seat_month AS used
     INNER JOIN person ON used.user_id = person.user_id
     WHERE
-        used.human_events > 0
-        AND used.day <= $as_of
-        AND used.day >= person.registered_on
-        AND used.day <= person.registered_on + 30
-        AND (used.day <= person.registered_on + 7 OR used.day = person.registered_on + 30)
+        used.active_bits <> 0
+        AND used.month >= person.registered_on - 30
+        AND used.month <= person.registered_on + 30
     GROUP BY person.user_id
+),
+
+return_of_user AS (
+    SELECT
+        user_id,
+        CASE WHEN days & 127 <> 0 THEN 1 ELSE 0 END AS activated,
+        (days >> 1) & 1 AS on_1,
+        (days >> 7) & 1 AS on_7,
+        (days >> 30) & 1 AS on_30
+    FROM active_after
 ),
 
 -- Users who registered on one day in one campaign, or in none, are alike but for what they did. Their Nth day is known if it
@@ -97,6 +109,7 @@ streak_day AS (
     SELECT
         role,
         day,
+        cast(date_trunc('month', day) AS date) AS month,
         cast(row_number() OVER (PARTITION BY role ORDER BY day) AS bigint) AS place
     FROM work_days
     WHERE is_work_day OR NOT $streaks_on_work_days
@@ -104,12 +117,16 @@ streak_day AS (
 
 check_in_day AS (
     SELECT DISTINCT term.campaign, term.streak_days, used.user_id, streak_day.place
-    FROM user_day AS used
+    FROM seat_month AS used
     INNER JOIN person ON used.user_id = person.user_id
     INNER JOIN term ON person.campaign = term.campaign
     LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON person.role = listed.role
-    INNER JOIN streak_day ON used.day = streak_day.day AND coalesce(listed.role, '') = streak_day.role
-    WHERE used.check_ins > 0 AND used.day <= $as_of AND used.day >= term.start_on AND used.day <= term.end_on
+    INNER JOIN streak_day
+        ON
+            used.month = streak_day.month
+            AND coalesce(listed.role, '') = streak_day.role
+            AND (used.check_in_bits >> (streak_day.day - used.month)) & 1 = 1
+    WHERE used.check_in_bits <> 0 AND streak_day.day >= term.start_on AND streak_day.day <= term.end_on
 ),
 
 -- Days in a row have the same distance to their number among those with a check-in.

@@ -7,57 +7,24 @@ WITH dormant AS (
     HAVING max(day) <= $as_of - 28
 ),
 
--- A user stays in the trailing window for 28 days, so only gaps of 28 days and more change the number of users. Two active
--- days in one block of 28 days are never that far apart: the first and last day of each block tell all gaps.
-block AS (
-    SELECT
-        seat.org_id,
-        seat.user_id,
-        ($as_of - seat.day) / 28 AS block,
-        min(seat.day) AS first_day,
-        max(seat.day) AS last_day
-    FROM user_day AS seat
-    LEFT SEMI JOIN dormant ON seat.org_id = dormant.org_id
-    WHERE seat.human_events > 0
-    GROUP BY seat.org_id, seat.user_id, ($as_of - seat.day) / 28
-),
-
--- Where a user comes into the window, and where it goes out of it; empty where the window goes on.
-edge AS (
-    SELECT
-        org_id,
-        CASE
-            WHEN coalesce(first_day - lag(last_day) OVER seat >= 28, true) THEN first_day
-        END AS from_day,
-        CASE
-            WHEN coalesce(lead(first_day) OVER seat - last_day >= 28, true) THEN last_day + 28
-        END AS end_day
-    FROM block
-    WINDOW seat AS (PARTITION BY org_id, user_id ORDER BY first_day)
-),
-
-change AS (
-    SELECT
-        org_id,
-        unnest(make_array(from_day, end_day)) AS day,
-        unnest(make_array(1, -1)) AS users
-    FROM edge
-),
-
-users_28d AS (
-    SELECT
-        org_id,
-        sum(sum(users)) OVER (PARTITION BY org_id ORDER BY day) AS users
-    FROM change
-    WHERE day IS NOT NULL
-    GROUP BY org_id, day
-),
-
 peak AS (
     SELECT
         org_id,
         max(users) AS users
-    FROM users_28d
+    FROM (
+        SELECT
+            seat.org_id,
+            observed.day,
+            sum(seat.users * ((seat.seen_bits >> (observed.day - seat.month)) & 1)) AS users
+        FROM seat_patterns AS seat
+        LEFT SEMI JOIN dormant ON seat.org_id = dormant.org_id
+        INNER JOIN (
+            SELECT day, cast(date_trunc('month', day) AS date) AS month
+            FROM days
+            WHERE day <= $as_of
+        ) AS observed ON seat.month = observed.month
+        GROUP BY seat.org_id, observed.day
+    ) AS users_28d
     GROUP BY org_id
 )
 

@@ -30,7 +30,31 @@ stretch AS (
     WINDOW months AS (PARTITION BY entity, id ORDER BY month)
 ),
 
--- What befell how many: few rows are left.
+-- What befell how many. Organisations that are alike in all dimensions are one row before each dimension is looked at, and few
+-- rows are left.
+alike AS (
+    SELECT
+        entity,
+        month,
+        size_band,
+        industry,
+        region,
+        edition,
+        size_band_before,
+        industry_before,
+        region_before,
+        edition_before,
+        CASE
+            WHEN month_before IS NULL THEN 'new'
+            WHEN month_before < month - interval '1 month' THEN 'resurrected'
+            ELSE 'kept'
+        END AS came_by,
+        month_after IS NULL OR month_after > month + interval '1 month' AS is_last,
+        count(*) AS orgs
+    FROM stretch
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+),
+
 turn AS (
     SELECT
         entity,
@@ -40,32 +64,29 @@ turn AS (
         segment_before,
         came_by,
         is_last,
-        count(*) AS orgs
+        sum(orgs) AS orgs
     FROM (
         SELECT
-            stretch.entity,
+            alike.entity,
             part.dimension,
-            stretch.month,
+            alike.month,
             CASE
-                WHEN part.dimension = 'size_band' THEN stretch.size_band
-                WHEN part.dimension = 'industry' THEN stretch.industry
-                WHEN part.dimension = 'region' THEN stretch.region
-                ELSE stretch.edition
+                WHEN part.dimension = 'size_band' THEN alike.size_band
+                WHEN part.dimension = 'industry' THEN alike.industry
+                WHEN part.dimension = 'region' THEN alike.region
+                ELSE alike.edition
             END AS segment,
             CASE
-                WHEN stretch.month_before IS NULL OR stretch.month_before < stretch.month - interval '1 month' THEN ''
-                WHEN part.dimension = 'size_band' THEN stretch.size_band_before
-                WHEN part.dimension = 'industry' THEN stretch.industry_before
-                WHEN part.dimension = 'region' THEN stretch.region_before
-                ELSE stretch.edition_before
+                WHEN alike.came_by <> 'kept' THEN ''
+                WHEN part.dimension = 'size_band' THEN alike.size_band_before
+                WHEN part.dimension = 'industry' THEN alike.industry_before
+                WHEN part.dimension = 'region' THEN alike.region_before
+                ELSE alike.edition_before
             END AS segment_before,
-            CASE
-                WHEN stretch.month_before IS NULL THEN 'new'
-                WHEN stretch.month_before < stretch.month - interval '1 month' THEN 'resurrected'
-                ELSE 'kept'
-            END AS came_by,
-            stretch.month_after IS NULL OR stretch.month_after > stretch.month + interval '1 month' AS is_last
-        FROM stretch
+            alike.came_by,
+            alike.is_last,
+            alike.orgs
+        FROM alike
         CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
     ) AS placed
     GROUP BY entity, dimension, month, segment, segment_before, came_by, is_last

@@ -34,32 +34,43 @@ org_end AS (
 
 seat AS (
     SELECT
-        month,
-        org_id,
-        sum((seen_bits >> (period_end('month', month, $week_start) - month)) & 1) AS seats
-    FROM seat_month
-    WHERE org_id <> ''
-    GROUP BY month, org_id
+        seat.month,
+        seat.org_id,
+        sum(seat.users * ((seat.seen_bits >> (month.last_day - month.month)) & 1)) AS seats
+    FROM seat_patterns AS seat
+    INNER JOIN month ON seat.month = month.month
+    GROUP BY seat.month, seat.org_id
+),
+
+-- Organisations that are alike in all dimensions are one row before each dimension is looked at.
+alike AS (
+    SELECT
+        org_end.month,
+        org_end.size_band,
+        org_end.industry,
+        org_end.region,
+        org_end.edition,
+        sum(org_end.headcount) AS headcount,
+        sum(coalesce(seat.seats, 0)) AS seats
+    FROM org_end
+    LEFT JOIN seat ON org_end.org_id = seat.org_id AND org_end.month = seat.month
+    GROUP BY org_end.month, org_end.size_band, org_end.industry, org_end.region, org_end.edition
 ),
 
 -- An end is the one of its month, and the one before of the next.
 segment_end AS (
     SELECT
-        placed.month,
+        alike.month,
         part.dimension,
         CASE
-            WHEN part.dimension = 'size_band' THEN placed.size_band
-            WHEN part.dimension = 'industry' THEN placed.industry
-            WHEN part.dimension = 'region' THEN placed.region
-            ELSE placed.edition
+            WHEN part.dimension = 'size_band' THEN alike.size_band
+            WHEN part.dimension = 'industry' THEN alike.industry
+            WHEN part.dimension = 'region' THEN alike.region
+            ELSE alike.edition
         END AS segment,
-        sum(placed.headcount) AS headcount,
-        sum(placed.seats) AS seats
-    FROM (
-        SELECT org_end.*, coalesce(seat.seats, 0) AS seats
-        FROM org_end
-        LEFT JOIN seat ON org_end.org_id = seat.org_id AND org_end.month = seat.month
-    ) AS placed
+        sum(alike.headcount) AS headcount,
+        sum(alike.seats) AS seats
+    FROM alike
     CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
     GROUP BY 1, 2, 3
 ),

@@ -23,6 +23,7 @@ seat AS (
         used.user_id,
         used.org_id,
         bit_or(reach.active_bits) AS active_bits,
+        bit_or(CASE WHEN used.check_ins > 0 THEN reach.active_bits ELSE 0 END) AS check_in_bits,
         bit_or(reach.seen_bits) AS seen_bits
     FROM user_day AS used
     INNER JOIN reach ON used.day = reach.day
@@ -36,6 +37,7 @@ SELECT
     org_id,
     org_id <> '' AND (coalesce(lag(org_id) OVER seats, '') <> '' OR lead(org_id) OVER seats IS NOT NULL) AS has_others,
     active_bits,
+    check_in_bits,
     seen_bits
 FROM seat
 WINDOW seats AS (PARTITION BY month, user_id ORDER BY org_id)
