@@ -129,7 +129,7 @@ def guarded(expression, name):
 
 
 def log_days(logs):
-    return sorted(file.name[:10] for file in Path(logs).iterdir() if file.name[0] == "2")
+    return sorted({file.name[:10] for file in Path(logs).iterdir() if file.name[0] == "2"})
 
 
 def warm(*paths):

@@ -245,7 +245,7 @@ class Bench:
     def late(self, history, base, source, day, dims, folder):
         """A hundred events of a past day, sent now."""
         folder.mkdir(parents=True)
-        table = pq.read_table(source / "logs" / f"{day}.parquet").slice(0, 100)
+        table = pq.read_table(min((source / "logs").glob(f"{day}.*parquet"))).slice(0, 100)
         ids = [f"late-{number}" for number in range(len(table))]
         place = table.schema.get_field_index("event_id")
         table = table.set_column(place, table.schema.field(place), pa.array(ids, table.schema.field(place).type))
@@ -336,7 +336,8 @@ class Bench:
     def pick(self, logs, folder, days):
         folder.mkdir(parents=True)
         for day in days:
-            os.link(logs / f"{day}.parquet", folder / f"{day}.parquet")
+            for file in logs.glob(f"{day}.*parquet"):
+                os.link(file, folder / file.name)
         return folder
 
     def borrow(self, store, folder, table="events", days=None):

@@ -1,25 +1,11 @@
 -- The users of a segment are the seats in it, less those of a user who was counted there already for another org. Days of a
 -- month are bits (see seat_month), cut to the days on which an org's row holds: so its users move with it.
-WITH kind_segment AS (
-    SELECT
-        kind.kind,
-        part.dimension,
-        CASE
-            WHEN part.dimension = 'size_band' THEN kind.size_band
-            WHEN part.dimension = 'industry' THEN kind.industry
-            WHEN part.dimension = 'region' THEN kind.region
-            ELSE kind.edition
-        END AS segment
-    FROM (SELECT DISTINCT kind, size_band, industry, region, edition FROM org_kinds) AS kind
-    CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
-),
-
-kind_seen AS (
+WITH kind_seen AS (
     SELECT
         month,
         kind,
-        seen_bits & held_bits AS seen_bits,
-        sum(users) AS users
+        day_counts(0, 0) AS dau,
+        day_counts(seen_bits & held_bits, users) AS mau
     FROM (
         SELECT
             seat.month,
@@ -31,7 +17,7 @@ kind_seen AS (
         INNER JOIN org_kinds AS org
             ON seat.org_id = org.org_id AND org.from_day <= seat.month + 30 AND org.until_day >= seat.month
     ) AS placed
-    GROUP BY month, kind, seen_bits & held_bits
+    GROUP BY month, kind
 ),
 
 shared_seat AS (
@@ -48,7 +34,7 @@ shared_seat AS (
     FROM seat_month AS seat
     INNER JOIN org_kinds AS org
         ON seat.org_id = org.org_id AND org.from_day <= seat.month + 30 AND org.until_day >= seat.month
-    INNER JOIN kind_segment AS place ON org.kind = place.kind
+    INNER JOIN kind_segments AS place ON org.kind = place.kind
     WHERE seat.has_others
 ),
 
@@ -80,33 +66,39 @@ role_user AS (
     LEFT JOIN users AS person ON used.user_id = person.user_id
 ),
 
--- How many users have a pattern of days. Of the days on which they were active there would be too many patterns, were they not
--- taken eight days at a time.
-pattern AS (
-    SELECT seen.month, place.dimension, place.segment, 0 AS active_bits, seen.seen_bits, seen.users
+-- Users of each day of a month.
+month_count AS (
+    SELECT seen.month, place.dimension, place.segment, seen.dau, seen.mau
     FROM kind_seen AS seen
-    INNER JOIN kind_segment AS place ON seen.kind = place.kind
+    INNER JOIN kind_segments AS place ON seen.kind = place.kind
     UNION ALL
-    SELECT month, dimension, segment, active_bits, seen_bits, 0 - count(*)
+    SELECT month, dimension, segment, day_counts(active_bits, -1), day_counts(seen_bits, -1)
     FROM counted_again
     WHERE seen_bits <> 0
-    GROUP BY month, dimension, segment, active_bits, seen_bits
+    GROUP BY month, dimension, segment
     UNION ALL
-    SELECT month, 'role', role, active_bits & active_part, seen_bits & seen_part, count(*)
+    SELECT month, 'role', role, day_counts(active_bits, 1), day_counts(seen_bits, 1)
     FROM role_user
-    CROSS JOIN (VALUES (0, 2147483647), (255, 0), (65280, 0), (16711680, 0), (2130706432, 0))
-        AS part (active_part, seen_part)
-    GROUP BY month, role, active_bits & active_part, seen_bits & seen_part
+    GROUP BY month, role
 ),
 
 user_count AS (
     SELECT
         calendar.day,
-        pattern.dimension,
-        pattern.segment,
-        sum(pattern.users * ((pattern.active_bits >> calendar.bit) & 1)) AS dau,
-        sum(pattern.users * ((pattern.seen_bits >> calendar.bit) & 1)) AS mau
-    FROM pattern
+        spread.dimension,
+        spread.segment,
+        sum(spread.dau) AS dau,
+        sum(spread.mau) AS mau
+    FROM (
+        SELECT
+            month,
+            dimension,
+            segment,
+            unnest(generate_series(0, 30)) AS bit,
+            unnest(dau) AS dau,
+            unnest(mau) AS mau
+        FROM month_count
+    ) AS spread
     INNER JOIN (
         SELECT
             day,
@@ -114,8 +106,8 @@ user_count AS (
             day - cast(date_trunc('month', day) AS date) AS bit
         FROM days
         WHERE day <= $as_of
-    ) AS calendar ON pattern.month = calendar.month
-    GROUP BY calendar.day, pattern.dimension, pattern.segment
+    ) AS calendar ON spread.month = calendar.month AND spread.bit = calendar.bit
+    GROUP BY calendar.day, spread.dimension, spread.segment
 ),
 
 kind_stretch AS (
@@ -200,14 +192,14 @@ piece AS (
         counted.dau,
         0 AS mau
     FROM kind_day AS counted
-    INNER JOIN kind_segment AS place ON counted.kind = place.kind
+    INNER JOIN kind_segments AS place ON counted.kind = place.kind
     UNION ALL
     SELECT day, dimension, segment, 0, 0, 0, 0, 0, 0, dau, mau
     FROM user_count
     UNION ALL
     SELECT days.day, place.dimension, place.segment, 0, 0, 0, 0, 0, 0, 0, 0
     FROM days
-    CROSS JOIN (SELECT DISTINCT dimension, segment FROM kind_segment) AS place
+    CROSS JOIN (SELECT DISTINCT dimension, segment FROM kind_segments) AS place
     WHERE days.day <= $as_of
 ),
 

@@ -1,49 +1,34 @@
 WITH active AS (
-    SELECT
-        calendar.entity,
-        calendar.id,
-        calendar.month,
-        coalesce(org.size_band, '(unknown)') AS size_band,
-        coalesce(org.industry, '(unknown)') AS industry,
-        coalesce(org.region, '(unknown)') AS region,
-        coalesce(org.edition, '(unknown)') AS edition
+    SELECT calendar.entity, calendar.id, calendar.month, org.kind
     FROM (
         SELECT entity, id, month, least(period_end('month', month, $week_start), $as_of) AS last_day
         FROM activity_calendar
         WHERE entity <> 'user'
     ) AS calendar
-    LEFT JOIN org_segments AS org
-        ON calendar.id = org.org_id AND calendar.last_day >= org.valid_from AND calendar.last_day <= org.valid_until
+    INNER JOIN org_kinds AS org
+        ON calendar.id = org.org_id AND calendar.last_day >= org.from_day AND calendar.last_day <= org.until_day
 ),
 
 -- Each active month of an organisation beside the one before and the one after it in which it was active.
 stretch AS (
     SELECT
-        *,
+        entity,
+        month,
+        kind,
         lag(month) OVER months AS month_before,
         lead(month) OVER months AS month_after,
-        lag(size_band) OVER months AS size_band_before,
-        lag(industry) OVER months AS industry_before,
-        lag(region) OVER months AS region_before,
-        lag(edition) OVER months AS edition_before
+        lag(kind) OVER months AS kind_before
     FROM active
     WINDOW months AS (PARTITION BY entity, id ORDER BY month)
 ),
 
--- What befell how many. Organisations that are alike in all dimensions are one row before each dimension is looked at, and few
--- rows are left.
-alike AS (
+-- What befell how many of a kind; there are far fewer kinds than organisations.
+kind_turn AS (
     SELECT
         entity,
         month,
-        size_band,
-        industry,
-        region,
-        edition,
-        size_band_before,
-        industry_before,
-        region_before,
-        edition_before,
+        kind,
+        CASE WHEN month_before >= month - interval '1 month' THEN kind_before END AS kind_before,
         CASE
             WHEN month_before IS NULL THEN 'new'
             WHEN month_before < month - interval '1 month' THEN 'resurrected'
@@ -52,44 +37,24 @@ alike AS (
         month_after IS NULL OR month_after > month + interval '1 month' AS is_last,
         count(*) AS orgs
     FROM stretch
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+    GROUP BY 1, 2, 3, 4, 5, 6
 ),
 
 turn AS (
     SELECT
-        entity,
-        dimension,
-        month,
-        segment,
-        segment_before,
-        came_by,
-        is_last,
-        sum(orgs) AS orgs
-    FROM (
-        SELECT
-            alike.entity,
-            part.dimension,
-            alike.month,
-            CASE
-                WHEN part.dimension = 'size_band' THEN alike.size_band
-                WHEN part.dimension = 'industry' THEN alike.industry
-                WHEN part.dimension = 'region' THEN alike.region
-                ELSE alike.edition
-            END AS segment,
-            CASE
-                WHEN alike.came_by <> 'kept' THEN ''
-                WHEN part.dimension = 'size_band' THEN alike.size_band_before
-                WHEN part.dimension = 'industry' THEN alike.industry_before
-                WHEN part.dimension = 'region' THEN alike.region_before
-                ELSE alike.edition_before
-            END AS segment_before,
-            alike.came_by,
-            alike.is_last,
-            alike.orgs
-        FROM alike
-        CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
-    ) AS placed
-    GROUP BY entity, dimension, month, segment, segment_before, came_by, is_last
+        befell.entity,
+        place.dimension,
+        befell.month,
+        place.segment,
+        coalesce(place_before.segment, '') AS segment_before,
+        befell.came_by,
+        befell.is_last,
+        sum(befell.orgs) AS orgs
+    FROM kind_turn AS befell
+    INNER JOIN kind_segments AS place ON befell.kind = place.kind
+    LEFT JOIN kind_segments AS place_before
+        ON befell.kind_before = place_before.kind AND place.dimension = place_before.dimension
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 
 counted AS (

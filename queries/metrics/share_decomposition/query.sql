@@ -6,27 +6,14 @@ WITH month AS (
     ) AS observed
 ),
 
-org AS (
-    SELECT
-        held.org_id,
-        held.headcount,
-        held.size_band,
-        held.industry,
-        held.region,
-        held.edition,
-        greatest(held.valid_from, registered.registered_on) AS from_day,
-        held.valid_until AS until_day
-    FROM org_segments AS held
-    INNER JOIN org_registration AS registered ON held.org_id = registered.org_id
-    WHERE held.headcount > 0
-),
-
 org_end AS (
-    SELECT org.org_id, org.headcount, org.size_band, org.industry, org.region, org.edition, month.month
-    FROM org
+    SELECT org.org_id, org.headcount, org.kind, month.month
+    FROM org_kinds AS org
     CROSS JOIN month
     WHERE
-        org.from_day <= month.last_day
+        org.headcount > 0
+        AND org.from_day <= month.last_day
+        AND org.registered_on <= month.last_day
         AND org.until_day >= month.last_day
         AND month.last_day >= $first_day + 27
         AND month.last_day <= $as_of
@@ -42,36 +29,27 @@ seat AS (
     GROUP BY seat.month, seat.org_id
 ),
 
--- Organisations that are alike in all dimensions are one row before each dimension is looked at.
-alike AS (
+kind_end AS (
     SELECT
         org_end.month,
-        org_end.size_band,
-        org_end.industry,
-        org_end.region,
-        org_end.edition,
+        org_end.kind,
         sum(org_end.headcount) AS headcount,
         sum(coalesce(seat.seats, 0)) AS seats
     FROM org_end
     LEFT JOIN seat ON org_end.org_id = seat.org_id AND org_end.month = seat.month
-    GROUP BY org_end.month, org_end.size_band, org_end.industry, org_end.region, org_end.edition
+    GROUP BY org_end.month, org_end.kind
 ),
 
 -- An end is the one of its month, and the one before of the next.
 segment_end AS (
     SELECT
-        alike.month,
-        part.dimension,
-        CASE
-            WHEN part.dimension = 'size_band' THEN alike.size_band
-            WHEN part.dimension = 'industry' THEN alike.industry
-            WHEN part.dimension = 'region' THEN alike.region
-            ELSE alike.edition
-        END AS segment,
-        sum(alike.headcount) AS headcount,
-        sum(alike.seats) AS seats
-    FROM alike
-    CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
+        kind_end.month,
+        place.dimension,
+        place.segment,
+        sum(kind_end.headcount) AS headcount,
+        sum(kind_end.seats) AS seats
+    FROM kind_end
+    INNER JOIN kind_segments AS place ON kind_end.kind = place.kind
     GROUP BY 1, 2, 3
 ),
 

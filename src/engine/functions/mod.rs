@@ -2,6 +2,7 @@
 //! They are known by name on every engine; what a metric does with them is not known here.
 
 mod calendars;
+mod day_counts;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
         registry.register_udf(Arc::new(ScalarUDF::from(function)))?;
     }
     registry.register_udaf(Arc::new(AggregateUDF::from(calendars::Union::new())))?;
+    registry.register_udaf(Arc::new(AggregateUDF::from(day_counts::DayCounts::new())))?;
     Ok(())
 }
 
@@ -324,6 +326,14 @@ mod tests {
         check("rate(cast(18446744073709551615 as bigint unsigned), 3)", "Can't cast value 18446744073709551615").await;
         check("rate(1.5, 3)", "rate(integer, integer) cannot take").await;
         check("rate(1)", "rate(integer, integer) cannot take").await;
+        check("day_counts(b, n)[1:4] from (values (5, 2), (4, -1), (null, 7), (1, null)) v(b, n)", "[2, 0, 1, 0]")
+            .await;
+        check("array_length(day_counts(2147483647, 3))", "31").await;
+        check("day_counts(b, 1)[3] from (values ('x', 4), ('y', 1), ('x', 6)) v(g, b) group by g order by g", "2 0")
+            .await;
+        check("day_counts(b, 1) filter (where b > 4)[31] from (values (1073741824), (4)) v(b)", "1").await;
+        check("day_counts(2147483648, 1)", "bits=2147483648 are no bits of a month").await;
+        check("day_counts(-1, 1)", "bits=-1 are no bits of a month").await;
         check("seconds(1234567)", "1234.567").await;
         check("seconds(-1)", "-0.001").await;
         check("seconds(9223372036854775807)", "9223372036854775.807").await;
