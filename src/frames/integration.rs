@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
+use rayon::slice::ParallelSliceMut;
 
 use super::Frame;
 use super::answer::{self, Kind, Shape};
@@ -113,7 +114,7 @@ impl Days {
         for row in &mut rows {
             row.org = ranks[row.org as usize];
         }
-        rows.sort_unstable_by_key(|row| (row.org, row.day));
+        rows.par_sort_unstable_by_key(|row| (row.org, row.day));
         let ids = numbers.into_iter().map(|number| self.orgs.text(number).to_owned()).collect();
         (ids, rows, Systems::of(&self.systems))
     }

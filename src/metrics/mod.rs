@@ -27,7 +27,6 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use crate::catalog::{Group, Kind, Query};
@@ -41,13 +40,10 @@ use kept::{Ingredients, Kept, KeptFile};
 use pieces::{Dealer, Piece, joined, pieces};
 use rows::Checked;
 use source::hash;
-use turns::Turns;
+use turns::{Places, Turns};
 
 /// The parameter whose value is the last day that a query may see.
 const AS_OF: &str = "as_of";
-// What reads more rows than these needs memory, and takes one of the places that there are for so much of it.
-const FEW_ROWS: u64 = 100_000;
-const PLACE_MEMORY: u64 = 512 << 20;
 
 /// What queries are computed from.
 #[derive(Debug)]
@@ -99,7 +95,7 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
     let is_kept = |query: &&Query| query.group != Group::View && !query.group.is_asked();
     let queries: Vec<&Query> = order.iter().copied().filter(is_kept).collect();
     let mut results: Vec<Option<Computed>> = queries.iter().map(|_| None).collect();
-    let mut turns = Turns::new(&queries);
+    let mut turns = Turns::new(queries.iter().map(|query| (query.name.as_str(), query.reads.as_slice())));
     let mut sources = std::mem::take(&mut ground.sources);
     let mut failed: Option<(usize, Error)> = None;
     {
@@ -346,29 +342,6 @@ async fn run(
         }
     };
     write(query, batches, &root, pieces).await
-}
-
-/// Room for queries that read much, each with its share of the memory.
-struct Places {
-    free: Semaphore,
-    memory: u64,
-}
-
-impl Places {
-    fn new(threads: usize, memory: u64) -> Self {
-        let most = usize::try_from(memory / PLACE_MEMORY).unwrap_or(usize::MAX);
-        let places = most.clamp(1, threads.max(1));
-        Self { free: Semaphore::new(places), memory: memory / places as u64 }
-    }
-
-    /// Waits for a place, if so many rows need one; it is free again when what this gives is dropped.
-    async fn take(&self, rows: u64) -> Result<Option<SemaphorePermit<'_>>> {
-        if rows <= FEW_ROWS {
-            return Ok(None);
-        }
-        let place = self.free.acquire().await;
-        place.map(Some).map_err(|_| Error::Internal("there are no places for queries".into()))
-    }
 }
 
 enum Batches {
