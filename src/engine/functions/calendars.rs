@@ -3,16 +3,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Date32Builder, Int64Array, ListBuilder,
-};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Date32Builder, Int64Array, ListBuilder};
+use arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
-use datafusion::scalar::ScalarValue;
 
-use super::{Argument, Function, coerce, dates, integers, mistyped};
+use super::aggregate::{Gathered, of_group};
+use super::{Argument, Function, dates, integers, mistyped};
 use crate::calendar::{Calendar, day_bit};
 
 /// All scalar functions about calendars.
@@ -123,164 +119,50 @@ fn decode(bytes: &[u8]) -> Result<Calendar> {
     })
 }
 
-/// The aggregate `calendar(month, days)`: all days of a group as one calendar, null if there are none.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Union {
-    signature: Signature,
-}
+/// All days of a group, by `calendar(month, days)`; null if there are none.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Union(Calendar);
 
-impl Union {
-    pub(super) fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
-    }
-}
+impl Gathered for Union {
+    const NAME: &'static str = "calendar";
+    const ARGUMENTS: &'static [Argument] = &[Argument::Date, Argument::Integer];
 
-impl AggregateUDFImpl for Union {
-    fn name(&self) -> &'static str {
-        "calendar"
+    fn returns() -> DataType {
+        DataType::Binary
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        coerce(self.name(), &[Argument::Date, Argument::Integer], given)
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
-    }
-
-    fn state_fields(&self, _arguments: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new("calendar", DataType::Binary, true))])
-    }
-
-    fn accumulator(&self, _arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(One(Groups { calendars: vec![Calendar::default()] })))
-    }
-
-    fn groups_accumulator_supported(&self, _arguments: AccumulatorArgs<'_>) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, _arguments: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { calendars: Vec::new() }))
-    }
-}
-
-/// The calendars of all groups.
-#[derive(Debug)]
-struct Groups {
-    calendars: Vec<Calendar>,
-}
-
-impl Groups {
-    fn add(&mut self, group: usize, month: i32, days: i64) -> Result<()> {
-        let bits = u64::try_from(days).ok().filter(|bits| bits >> 31 == 0).ok_or_else(|| {
-            DataFusionError::Execution(format!(
-                "days={days} are no bits of a month; bit 0 is its first day, bit 30 the 31st"
-            ))
-        })?;
-        let Some(calendar) = self.calendars.get_mut(group) else { return Err(mistyped(group)) };
-        calendar.add(month, bits).map_err(DataFusionError::Execution)
-    }
-
-    fn update(&mut self, values: &[ArrayRef], group: impl Fn(usize) -> Option<usize>) -> Result<()> {
+    fn add(groups: &mut [Self], values: &[ArrayRef], group: impl Fn(usize) -> Option<usize>) -> Result<()> {
         let (months, days) = (dates(values, 0)?, integers(values, 1)?);
         for (row, (month, days)) in months.iter().zip(days).enumerate() {
             if let (Some(month), Some(days), Some(group)) = (month, days, group(row)) {
-                self.add(group, month, days)?;
+                let bits = u64::try_from(days).ok().filter(|bits| bits >> 31 == 0);
+                let bits = bits.ok_or_else(|| no_month("days", days))?;
+                of_group(groups, group)?.0.add(month, bits).map_err(DataFusionError::Execution)?;
             }
         }
         Ok(())
     }
 
-    fn merge(&mut self, values: &[ArrayRef], group: impl Fn(usize) -> Option<usize>) -> Result<()> {
-        for (row, calendar) in calendars(values)?.enumerate() {
-            if let (Some(calendar), Some(group)) = (calendar?, group(row))
-                && let Some(sum) = self.calendars.get_mut(group)
-            {
-                sum.join(&calendar);
+    fn join(groups: &mut [Self], parts: &[ArrayRef], group: impl Fn(usize) -> Option<usize>) -> Result<()> {
+        for (row, calendar) in calendars(parts)?.enumerate() {
+            if let (Some(calendar), Some(group)) = (calendar?, group(row)) {
+                of_group(groups, group)?.0.join(&calendar);
             }
         }
         Ok(())
     }
 
-    fn encode(calendars: &[Calendar]) -> ArrayRef {
-        let bytes = calendars.iter().map(|calendar| (!calendar.is_empty()).then(|| calendar.encode()));
+    fn encode(groups: &[Self]) -> ArrayRef {
+        let bytes = groups.iter().map(|Self(calendar)| (!calendar.is_empty()).then(|| calendar.encode()));
         Arc::new(bytes.collect::<BinaryArray>())
     }
 
     fn bytes(&self) -> usize {
-        let words: usize = self.calendars.iter().map(Calendar::bytes).sum();
-        size_of::<Self>() + self.calendars.capacity() * size_of::<Calendar>() + words
-    }
-}
-
-impl GroupsAccumulator for Groups {
-    fn update_batch(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        count: usize,
-    ) -> Result<()> {
-        self.calendars.resize(count, Calendar::default());
-        self.update(values, |row| {
-            let passes = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            groups.get(row).copied().filter(|_| passes)
-        })
-    }
-
-    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], count: usize) -> Result<()> {
-        self.calendars.resize(count, Calendar::default());
-        self.merge(values, |row| groups.get(row).copied())
-    }
-
-    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
-        Ok(Self::encode(&emit.take_needed(&mut self.calendars)))
-    }
-
-    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
-        Ok(vec![self.evaluate(emit)?])
-    }
-
-    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let rows = values.first().map_or(0, Array::len);
-        let mut each = Self { calendars: Vec::new() };
-        let groups: Vec<usize> = (0..rows).collect();
-        each.update_batch(values, &groups, filter, rows)?;
-        each.state(EmitTo::All)
-    }
-
-    fn size(&self) -> usize {
-        self.bytes()
-    }
-}
-
-/// A single group.
-#[derive(Debug)]
-struct One(Groups);
-
-impl Accumulator for One {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.0.update(values, |_| Some(0))
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.0.merge(states, |_| Some(0))
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        ScalarValue::try_from_array(&Groups::encode(&self.0.calendars), 0)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![self.evaluate()?])
-    }
-
-    fn size(&self) -> usize {
         self.0.bytes()
     }
+}
+
+/// A number that is no month of days as bits.
+pub(super) fn no_month(name: &str, bits: i64) -> DataFusionError {
+    DataFusionError::Execution(format!("{name}={bits} are no bits of a month; bit 0 is its first day, bit 30 the 31st"))
 }

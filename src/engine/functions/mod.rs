@@ -1,6 +1,7 @@
 //! The SQL functions of this program: exact rates and seconds, the ends of periods, and activity calendars.
 //! They are known by name on every engine; what a metric does with them is not known here.
 
+mod aggregate;
 mod calendars;
 mod day_counts;
 
@@ -17,6 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use crate::period::{Grain, WeekStart};
+use aggregate::Aggregate;
 
 /// Rates have six decimals.
 pub const RATE: DataType = DataType::Decimal128(38, 6);
@@ -36,8 +38,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for function in functions.into_iter().chain(calendars::functions()) {
         registry.register_udf(Arc::new(ScalarUDF::from(function)))?;
     }
-    registry.register_udaf(Arc::new(AggregateUDF::from(calendars::Union::new())))?;
-    registry.register_udaf(Arc::new(AggregateUDF::from(day_counts::DayCounts::new())))?;
+    registry.register_udaf(Arc::new(AggregateUDF::from(Aggregate::<calendars::Union>::new())))?;
+    registry.register_udaf(Arc::new(AggregateUDF::from(Aggregate::<day_counts::DayCounts>::new())))?;
     Ok(())
 }
 
