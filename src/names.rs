@@ -98,7 +98,8 @@ impl Names {
 
     /// Whether these are the same texts with the same numbers, as far as that is told without looking far.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.is_sorted() && other.is_sorted() && self.len() == other.len() && self.texts == other.texts
+        let ends = |names: &Self| names.entries.iter().map(|name| name.end).collect::<Vec<_>>();
+        self.is_sorted() && other.is_sorted() && self.texts == other.texts && ends(self) == ends(other)
     }
 
     /// What they take in memory, about, in bytes.
@@ -195,6 +196,7 @@ mod tests {
     fn sorted_names_are_hashed_when_another_is_asked_for() {
         let mut names = Names::sorted(["", "a", "b"]);
         assert!(names.is_sorted() && names.is_same(&Names::sorted(["", "a", "b"])));
+        assert!(!Names::sorted(["a", "bc"]).is_same(&Names::sorted(["ab", "c"])));
         assert_eq!(names.ranks().numbers, [0, 1, 2]);
         assert_eq!(["b", "", "aa", "a", "aa"].map(|text| names.number(0, text)), [2, 0, 3, 1, 3]);
         assert!(!names.is_sorted());

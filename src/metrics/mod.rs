@@ -1,5 +1,5 @@
-//! Computing queries one after the other: each is planned, run, checked against what it says of itself, and kept as a
-//! Parquet table that the next ones, and later runs, can read. It does not know what any of them counts.
+//! Computing queries, each as soon as what it reads is there: it is planned, run, checked against what it says of itself,
+//! and kept as a Parquet table that others, and later runs, can read. It does not know what any of them counts.
 
 mod answer;
 mod chosen;
@@ -40,7 +40,7 @@ use kept::{Ingredients, Kept, KeptFile};
 use pieces::{Dealer, Piece, joined, pieces};
 use rows::Checked;
 use source::hash;
-use turns::{Places, Turns};
+use turns::{Places, Share, Turns};
 
 /// The parameter whose value is the last day that a query may see.
 const AS_OF: &str = "as_of";
@@ -107,9 +107,13 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
                 && let Some(turn) = turns.next()
             {
                 let query = queries[turn];
-                let work = Work::new(query, &sources, ground).map_err(|e| e.within(place(query)))?;
-                let places = &places;
-                running.push(async move { (turn, work.done(engine, ground, places).await) });
+                let (work, places) = (Work::new(query, &sources, ground), &places);
+                running.push(async move {
+                    match work {
+                        Ok(work) => (turn, work.done(engine, ground, places).await),
+                        Err(error) => (turn, Err(error)),
+                    }
+                });
             }
             let Some((turn, done)) = running.next().await else { break };
             match done {
@@ -118,7 +122,7 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
                     results[turn] = Some(computed);
                     turns.end(turn);
                 }
-                // Of several errors the same one is told, whichever came first.
+                // Of the errors of queries that were at work one is told whichever came first.
                 Err(error) if failed.as_ref().is_none_or(|(first, _)| turn < *first) => failed = Some((turn, error)),
                 Err(_) => {}
             }
@@ -309,7 +313,7 @@ async fn run(
     let rows = inputs.values().map(TableFiles::rows).sum::<u64>();
     let root = ground.keep.folder(&query.name);
     if query.kernel.is_some() && engine.is_local() {
-        let _place = places.take(rows).await?;
+        let _place = places.take(rows, Share::One).await?;
         if let Some(batches) = by_kernel(query, ground, &inputs, span, places.memory).await? {
             return write(query, batches, &root, pieces).await;
         }
@@ -322,7 +326,7 @@ async fn run(
     let (batches, _place) = match &query.kind {
         Kind::Frame(job) => {
             shape::compare(query, &job.schema())?;
-            let place = places.take(rows).await?;
+            let place = places.take(rows, Share::One).await?;
             let chosen = chosen::events(&engine, job, &parameters, &root).await?;
             let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
             let mut files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
@@ -337,7 +341,7 @@ async fn run(
             let (sql, runtime) = (sql.clone(), Handle::current());
             let prepared = blocking(move || runtime.block_on(engine.prepare(&sql, &parameters))).await?;
             shape::compare(query, prepared.schema())?;
-            let place = places.take(rows).await?;
+            let place = places.take(rows, Share::All).await?;
             (Batches::Stream(prepared.stream()?), place)
         }
     };

@@ -57,9 +57,19 @@ impl Turns {
     }
 }
 
+/// How much of the room a query that reads much takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// What knows how much memory it takes, and stays within its part.
+    One,
+    /// SQL: the engine gives it all memory that there is, and what cannot go through the disk fails beside another.
+    All,
+}
+
 /// Room for queries that read much, each with its share of the memory.
 pub(super) struct Places {
     free: Semaphore,
+    all: u32,
     /// The memory of each, in bytes.
     pub(super) memory: u64,
 }
@@ -68,16 +78,20 @@ impl Places {
     /// As many places as the memory has room for, at least one and at most one for each thread.
     pub(super) fn new(threads: usize, memory: u64) -> Self {
         let most = usize::try_from(memory / PLACE_MEMORY).unwrap_or(usize::MAX);
-        let places = most.clamp(1, threads.max(1));
-        Self { free: Semaphore::new(places), memory: memory / places as u64 }
+        let all = u32::try_from(most.clamp(1, threads.max(1))).unwrap_or(1);
+        Self { free: Semaphore::new(all as usize), all, memory: memory / u64::from(all) }
     }
 
     /// Waits for a place, if so many rows need one; it is free again when what this gives is dropped.
-    pub(super) async fn take(&self, rows: u64) -> Result<Option<SemaphorePermit<'_>>> {
+    pub(super) async fn take(&self, rows: u64, share: Share) -> Result<Option<SemaphorePermit<'_>>> {
         if rows <= FEW_ROWS {
             return Ok(None);
         }
-        let place = self.free.acquire().await;
+        let places = match share {
+            Share::One => 1,
+            Share::All => self.all,
+        };
+        let place = self.free.acquire_many(places).await;
         place.map(Some).map_err(|_| Error::Internal("there are no places for queries".into()))
     }
 }
@@ -105,9 +119,9 @@ mod tests {
             assert_eq!((room.free.available_permits() as u64, room.memory), (places, (megabytes << 20) / places));
         }
         let room = Places::new(1, 1 << 30);
-        let place = room.take(FEW_ROWS + 1).await.expect("a place");
+        let place = room.take(FEW_ROWS + 1, Share::All).await.expect("a place");
         assert_eq!((place.is_some(), room.free.available_permits()), (true, 0));
-        assert!(room.take(FEW_ROWS).await.expect("no place").is_none());
+        assert!(room.take(FEW_ROWS, Share::One).await.expect("no place").is_none());
         drop(place);
         assert_eq!(room.free.available_permits(), 1);
     }

@@ -11,7 +11,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
-use super::rollup::Rollup;
+use super::rollup::{Lists, Rollup};
 use super::rows::{RowId, Rows, gather, position, rows_at_once};
 use super::who::Who;
 use super::{DayCounts, Threads};
@@ -115,7 +115,8 @@ pub(super) fn seal_day(
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
     let write = |part: &Range<usize>| {
         let mut crossing = Crossing::default();
-        let files = write_part(place, slices(chunks, order, part.clone()), &mut crossing)?;
+        let lists = if order.parts.len() == 1 { Lists::OfTheDay } else { Lists::OfMore };
+        let files = write_part(place, slices(chunks, order, part.clone()), lists, &mut crossing)?;
         Ok((files, crossing))
     };
     let parts = match place.threads {
@@ -164,9 +165,10 @@ impl DayFiles {
 pub(super) fn write_part(
     place: &Place<'_>,
     batches: impl Iterator<Item = Result<RecordBatch>>,
+    lists: Lists,
     crossing: &mut Crossing,
 ) -> Result<DayFiles> {
-    let mut rollup = Rollup::new(place.who);
+    let mut rollup = Rollup::new(place.who, lists);
     let mut files = DayFiles::default();
     let table = Table::Events;
     let rolled_up = batches.map(|batch| {
@@ -202,7 +204,7 @@ pub(super) fn roll_up(
         }
     }
     if crossing.is_much(rollup.uses()) {
-        crossing.add(rollup.take_uses()?)?;
+        crossing.add(rollup.take_uses())?;
     }
     Ok(())
 }
@@ -218,7 +220,7 @@ pub(super) fn finish_rollup(
     for (table, batches) in rollup.full() {
         write_rollup(place, table, batches, files)?;
     }
-    crossing.add(rollup.take_uses()?)
+    crossing.add(rollup.take_uses())
 }
 
 /// Writes the complete batches of a table as a file and takes them away.

@@ -15,6 +15,7 @@ use super::day::{DayFiles, DayResult, Place, slices, write_part};
 use super::dedupe::Dedupe;
 use super::merge::Merge;
 use super::order::sort;
+use super::rollup::Lists;
 use super::rows::{Rows, chunks, plain};
 use super::work::{RUN_BATCH_ROWS, create, read, remove};
 use crate::error::{Error, Result};
@@ -67,7 +68,7 @@ pub(super) fn seal_large_day(
     let mut crossing = Crossing::with_memory(room.folder, room.memory / SHARE_OF_CROSSING);
     while merge.begin_part() {
         let batches = std::iter::from_fn(|| merge.next_batch().transpose());
-        written.extend(write_part(place, batches, &mut crossing)?);
+        written.extend(write_part(place, batches, Lists::OfMore, &mut crossing)?);
     }
     crossing.end(place, &mut written)?;
     result.files = written;

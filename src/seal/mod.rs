@@ -31,7 +31,7 @@ use self::crossing::Crossing;
 use self::day::{DayFiles, DayResult, Place, finish_rollup, roll_up, seal_day};
 use self::large::{Room, seal_large_day};
 use self::read::SealedFile;
-use self::rollup::{ROLLUP_COLUMNS, Rollup};
+use self::rollup::{Lists, ROLLUP_COLUMNS, Rollup};
 use self::rows::{Rows, chunks};
 use crate::error::Result;
 use crate::event::Table;
@@ -131,7 +131,7 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, limi
         let place = place(store, day, who);
         let (mut files, mut crossing) = (DayFiles::default(), Crossing::with_memory(folder.path(), share));
         for file in sealed_files.get(&day).into_iter().flatten() {
-            let mut rollup = Rollup::new(who);
+            let mut rollup = Rollup::new(who, Lists::OfTheDay);
             for batch in SealedFile::open(place.root(Table::Events)?, file)?.batches(Some(&ROLLUP_COLUMNS))? {
                 roll_up(&place, &mut rollup, &batch?, &mut files, &mut crossing)
                     .map_err(|error| error.within(format!("{}/{}", Table::Events.name(), file.path)))?;

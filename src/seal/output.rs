@@ -78,10 +78,14 @@ impl Texts {
         self.codes.push(place);
     }
 
-    fn finish(&mut self) -> Result<ArrayRef> {
+    fn forget(&mut self) {
         for number in self.placed.drain(..) {
             self.places[number as usize] = UNKNOWN;
         }
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        self.forget();
         self.plain = Names::default();
         self.listed = 0;
         let codes = UInt32Array::from(std::mem::take(&mut self.codes));
@@ -110,9 +114,9 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
         if self.rows == BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
-    /// From now on numbers stand for other texts.
-    pub(super) fn forget(&mut self) -> Result<()> {
-        self.flush()
+    /// From now on numbers stand for other texts. A text that comes again stands in the list twice.
+    pub(super) fn forget(&mut self) {
+        self.texts.iter_mut().for_each(Texts::forget);
     }
 
     /// Makes a batch of the rows that wait for one.

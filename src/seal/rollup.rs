@@ -23,6 +23,7 @@ pub(super) const ROLLUP_COLUMNS: [&str; 7] =
 /// The state of a pass over events that are sorted by organisation, user, app and instant.
 pub(super) struct Rollup<'a> {
     who: &'a Who,
+    lists: Lists,
     org: Option<String>,
     // Counts organisations.
     org_turn: u32,
@@ -48,6 +49,15 @@ pub(super) struct Rollup<'a> {
     org_app_day: Output<2, 4>,
     org_users_day: Output<1, 1>,
     room_day: Output<3, 3>,
+}
+
+/// Whose texts the lists of coded columns hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// Those of the events that are rolled up; one that is in order gives their numbers as it is.
+    OfTheDay,
+    /// Also those of many other events, of which copies would be in the way.
+    OfMore,
 }
 
 // The numbers of the texts in a batch's list, as far as they are known.
@@ -153,9 +163,10 @@ impl Columns<'_> {
 }
 
 impl<'a> Rollup<'a> {
-    pub(super) fn new(who: &'a Who) -> Self {
+    pub(super) fn new(who: &'a Who, lists: Lists) -> Self {
         Self {
             who,
+            lists,
             org: None,
             org_turn: 0,
             user: String::new(),
@@ -206,8 +217,9 @@ impl<'a> Rollup<'a> {
             instants: ts.values(),
             durations: duration_ms.values(),
         };
-        self.app_codes.turn_to(&apps.texts, Some(&mut self.uses.apps));
-        self.user_codes.turn_to(&users.texts, Some(&mut self.uses.users));
+        let names_all = self.lists == Lists::OfTheDay;
+        self.app_codes.turn_to(&apps.texts, names_all.then_some(&mut self.uses.apps));
+        self.user_codes.turn_to(&users.texts, names_all.then_some(&mut self.uses.users));
         self.room_codes.turn_to(&rooms.texts, None);
         let mut row = 0;
         while row < batch.num_rows() {
@@ -397,10 +409,10 @@ impl<'a> Rollup<'a> {
 
     /// Takes away what was found so far that crosses organisations. Of names only those stay known that the present
     /// organisation has sums for.
-    pub(super) fn take_uses(&mut self) -> Result<Uses> {
-        self.user_day.forget()?;
-        self.org_app_day.forget()?;
-        self.room_day.forget()?;
+    pub(super) fn take_uses(&mut self) -> Uses {
+        self.user_day.forget();
+        self.org_app_day.forget();
+        self.room_day.forget();
         (self.app_codes, self.user_codes, self.room_codes) = (Codes::default(), Codes::default(), Codes::default());
         let taken = std::mem::take(&mut self.uses);
         self.user_number = None;
@@ -415,7 +427,7 @@ impl<'a> Rollup<'a> {
             *number = self.uses.rooms.number(app, taken.rooms.text(*number));
         }
         (self.apps, self.rooms) = (apps, rooms);
-        Ok(taken)
+        taken
     }
 
     /// The complete batches so far of each table, sorted.
