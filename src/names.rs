@@ -98,8 +98,8 @@ impl Names {
 
     /// Whether these are the same texts with the same numbers, as far as that is told without looking far.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let ends = |names: &Self| names.entries.iter().map(|name| name.end).collect::<Vec<_>>();
-        self.is_sorted() && other.is_sorted() && self.texts == other.texts && ends(self) == ends(other)
+        let same_ends = || self.entries.iter().map(|name| name.end).eq(other.entries.iter().map(|name| name.end));
+        self.is_sorted() && other.is_sorted() && self.texts == other.texts && same_ends()
     }
 
     /// What they take in memory, about, in bytes.

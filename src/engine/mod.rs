@@ -10,6 +10,7 @@ mod table;
 
 pub use failure::failure;
 pub use functions::{RATE, SECONDS};
+pub use query::FEW_ROWS;
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Formatter};

@@ -25,8 +25,8 @@ use crate::engine::{Parameters, failure};
 use crate::error::{Error, Result};
 use crate::period::format_day;
 
-// Rows that one thread reads in a few milliseconds.
-const FEW_ROWS: usize = 100_000;
+/// Rows that one thread reads in a few milliseconds.
+pub const FEW_ROWS: u64 = 100_000;
 
 /// Plans a query with its parameters in place, optimised. Refuses everything that is no query.
 pub(super) async fn plan(state: &SessionState, sql: &str, parameters: &Parameters) -> Result<LogicalPlan> {
@@ -55,7 +55,7 @@ pub(super) fn reads_little(plan: &LogicalPlan) -> Result<bool> {
         Ok(TreeNodeRecursion::Continue)
     });
     counted.map_err(definition)?;
-    Ok(is_known && rows <= FEW_ROWS)
+    Ok(is_known && rows as u64 <= FEW_ROWS)
 }
 
 /// The columns that a plan gives. Planning and running differ on which of them can be null, so all can.

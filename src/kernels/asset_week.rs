@@ -1,15 +1,15 @@
 //! The connectors and low-code apps that organisations used in each week. See `queries/states/asset_week/query.sql`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{days, read, side_by_side};
+use super::days::{FilesOfDay, periods, read, side_by_side};
 use super::orgs::{numbers, runs};
-use super::{Frame, Input, Inputs, Rows, batch, files_of};
+use super::{Frame, Inputs, Rows, batch, files_of};
 use crate::columns::Wanted;
 use crate::error::Result;
 use crate::period::{Day, Grain};
@@ -38,11 +38,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<O
             }
         }
     }
-    let weeks = Grain::Week(frame.week_start);
-    let mut work: BTreeMap<Day, Vec<(Day, Vec<Input>)>> = BTreeMap::new();
-    for (day, files) in days(files_of(inputs, USE.table)?)? {
-        work.entry(weeks.first_day(weeks.index(day))).or_default().push((day, files));
-    }
+    let mut work = periods(files_of(inputs, USE.table)?, Grain::Week(frame.week_start))?;
     work.retain(|week, _| *week >= frame.wanted.0 && *week <= frame.wanted.1);
     let (work, schema) = (work.into_iter().collect(), Arc::clone(schema));
     Ok(Some(Box::new(side_by_side(work, move |(week, days)| of_week(*week, days, &apps, &schema)))))
@@ -50,7 +46,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<O
 
 fn of_week(
     week: Day,
-    days: &[(Day, Vec<Input>)],
+    days: &[FilesOfDay],
     apps: &HashMap<String, Vec<Stretch>>,
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {

@@ -1,15 +1,17 @@
 //! Days of stored tables: which files each has, and many of them worked on at once. It does not know what is in them.
 
+use std::collections::BTreeMap;
+
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::Input;
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
-use crate::period::Day;
+use crate::period::{Day, Grain};
 
 /// The days of a table, in order, each with its files.
-pub(super) fn days(inputs: &[Input]) -> Result<Vec<(Day, Vec<Input>)>> {
-    let mut days: Vec<(Day, Vec<Input>)> = Vec::new();
+pub(super) fn days(inputs: &[Input]) -> Result<Vec<FilesOfDay>> {
+    let mut days: Vec<FilesOfDay> = Vec::new();
     for input in inputs {
         let of_no_day = || Error::Internal(format!("{} is of no day", input.path.display()));
         let day = input.day.ok_or_else(of_no_day)?;
@@ -22,6 +24,18 @@ pub(super) fn days(inputs: &[Input]) -> Result<Vec<(Day, Vec<Input>)>> {
         }
     }
     Ok(days)
+}
+
+/// A day with its files.
+pub(super) type FilesOfDay = (Day, Vec<Input>);
+
+/// The days of a table by the first day of their period.
+pub(super) fn periods(inputs: &[Input], grain: Grain) -> Result<BTreeMap<Day, Vec<FilesOfDay>>> {
+    let mut periods: BTreeMap<Day, Vec<FilesOfDay>> = BTreeMap::new();
+    for (day, files) in days(inputs)? {
+        periods.entry(grain.first_day(grain.index(day))).or_default().push((day, files));
+    }
+    Ok(periods)
 }
 
 /// All rows of some files, in their order.

@@ -1,14 +1,13 @@
 //! The first day of each month on which an organisation had an event. See `queries/states/org_seen/query.sql`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{days, read, side_by_side};
-use super::{Frame, Input, Inputs, Rows, batch, files_of};
+use super::days::{FilesOfDay, periods, read, side_by_side};
+use super::{Frame, Inputs, Rows, batch, files_of};
 use crate::columns::Wanted;
 use crate::error::Result;
 use crate::period::{Day, Grain};
@@ -17,17 +16,12 @@ const USE: Wanted = Wanted { table: "org_app_day", texts: &["org_id"], others: &
 
 /// The organisations of each month.
 pub(super) fn run(inputs: &Inputs, _frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let mut months: BTreeMap<Day, Vec<(Day, Vec<Input>)>> = BTreeMap::new();
-    for (day, files) in days(files_of(inputs, USE.table)?)? {
-        let month = Grain::Month.first_day(Grain::Month.index(day));
-        months.entry(month).or_default().push((day, files));
-    }
+    let months = periods(files_of(inputs, USE.table)?, Grain::Month)?.into_iter().collect();
     let schema = Arc::clone(schema);
-    let months = months.into_iter().collect();
     Ok(Some(Box::new(side_by_side(months, move |(month, days)| of_month(*month, days, &schema)))))
 }
 
-fn of_month(month: Day, days: &[(Day, Vec<Input>)], schema: &SchemaRef) -> Result<RecordBatch> {
+fn of_month(month: Day, days: &[FilesOfDay], schema: &SchemaRef) -> Result<RecordBatch> {
     let mut seen: HashMap<String, Day> = HashMap::new();
     for (day, files) in days {
         for chunk in read(USE, files)? {

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
@@ -312,9 +313,17 @@ async fn run(
     let Some(frame) = ground.frame else { return Ok(Vec::new()) };
     let rows = inputs.values().map(TableFiles::rows).sum::<u64>();
     let root = ground.keep.folder(&query.name);
-    if query.kernel.is_some() && engine.is_local() {
+    if let (Some(kernel), true) = (&query.kernel, engine.is_local()) {
         let _place = places.take(rows, Share::One).await?;
-        if let Some(batches) = by_kernel(query, ground, &inputs, span, places.memory).await? {
+        let told = kernels::Frame {
+            first_day: frame.first_day,
+            as_of: span.sees.1.min(frame.as_of),
+            wanted: span.rows,
+            week_start: frame.week_start,
+            given: given(&ground.parameters),
+            memory: places.memory,
+        };
+        if let Some(batches) = by_kernel(kernel, query.schema(), &inputs, told).await? {
             return write(query, batches, &root, pieces).await;
         }
     }
@@ -353,29 +362,23 @@ enum Batches {
     Gathered(kernels::Rows),
 }
 
-// What the query's kernel gives, if it has one and so much memory is enough for it.
+fn given(parameters: &Parameters) -> kernels::Given {
+    let given = |name: &str| parameters.get(name) == Some(&ScalarValue::Boolean(Some(true)));
+    kernels::Given { orgs: given("has_orgs"), users: given("has_users"), apps: given("has_apps") }
+}
+
+// What a kernel gives, if the memory is enough for it.
 async fn by_kernel(
-    query: &Query,
-    ground: &Ground,
+    kernel: &str,
+    schema: SchemaRef,
     inputs: &BTreeMap<String, TableFiles>,
-    span: Piece,
-    memory: u64,
+    frame: kernels::Frame,
 ) -> Result<Option<Batches>> {
-    let (Some(kernel), Some(frame)) = (query.kernel.clone(), ground.frame) else { return Ok(None) };
     let files = |table: &TableFiles| {
         table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
     };
-    let given = |name: &str| ground.parameters.get(name) == Some(&ScalarValue::Boolean(Some(true)));
     let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
-    let frame = kernels::Frame {
-        first_day: frame.first_day,
-        as_of: span.sees.1.min(frame.as_of),
-        wanted: span.rows,
-        week_start: frame.week_start,
-        given: kernels::Given { orgs: given("has_orgs"), users: given("has_users"), apps: given("has_apps") },
-        memory,
-    };
-    let schema = query.schema();
+    let kernel = kernel.to_owned();
     Ok(blocking(move || kernels::run(&kernel, &inputs, frame, &schema)).await?.map(Batches::Gathered))
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::engine::FEW_ROWS;
 use crate::error::{Error, Result};
 
-// What reads more rows than these needs memory, and takes one of the places that there are for so much of it.
-const FEW_ROWS: u64 = 100_000;
+// What reads more than a few rows needs memory, and takes one of the places that there are for so much of it.
 const PLACE_MEMORY: u64 = 512 << 20;
 
 /// Queries in an order in which each stands behind what it reads.

@@ -55,7 +55,6 @@ pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Resul
         for of_user in of_app.chunk_by(|one, next| one.user == next.user) {
             let Some(first) = of_user.first() else { continue };
             let user = users.text(user_order.numbers[first.user as usize]);
-            let numbered = (Text::Numbered(app_rank, app), Text::Numbered(first.user, user));
             // Nearly all users use an app for one organisation; then their spans are in order.
             several_spans.clear();
             several_spans.extend(of_user.iter().flat_map(|found| Uses::spans_of(&spans, found)));
@@ -67,7 +66,8 @@ pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Resul
             }
             let human_events = of_user.iter().map(|found| found.human_events).sum();
             let usage_ms = of_user.iter().fold(0, |sum: i64, found| sum.saturating_add(found.usage_ms));
-            sink.end_user(numbered.0, numbered.1, human_events, usage_ms)?;
+            let (app, user) = (Text::Numbered(app_rank, app), Text::Numbered(first.user, user));
+            sink.end_user(app, user, human_events, usage_ms)?;
         }
         let is_of_app = |room: u64| room >> 32 == u64::from(app_rank);
         while let Some(of_room) = room_spans.next_if(|of_room| is_of_app(of_room[0].0)) {

@@ -17,7 +17,7 @@ use super::Threads;
 use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
 use crate::error::{Error, Result};
 use crate::names::ranks;
-use crate::store::CODED_COLUMNS;
+use crate::store::{CODED_COLUMNS, is_same_list};
 
 /// The texts of the coded columns of many chunks, in the order of `CODED_COLUMNS`.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl Ranking {
         let (mut known, mut lists, mut chunks) = (Vec::<&StringArray>::new(), Vec::new(), Vec::new());
         for column in columns {
             // Batches of one row group share their list.
-            let list = known.iter().rposition(|known| is_same(known, &column.texts)).unwrap_or_else(|| {
+            let list = known.iter().rposition(|known| is_same_list(known, &column.texts)).unwrap_or_else(|| {
                 codes.table.reserve(column.texts.len(), |&(hash, _)| hash);
                 known.push(&column.texts);
                 lists.push(column.texts.iter().flatten().map(|text| codes.code(text)).collect::<Vec<_>>());
@@ -80,10 +80,6 @@ impl Ranking {
     fn bits(&self) -> u32 {
         bits(self.texts.len().saturating_sub(1) as u64)
     }
-}
-
-fn is_same(one: &StringArray, other: &StringArray) -> bool {
-    one.len() == other.len() && one.value_offsets().as_ptr() == other.value_offsets().as_ptr()
 }
 
 /// The events of a day in the order in which they are stored.

@@ -14,7 +14,7 @@ use super::who::Who;
 use crate::error::{Error, Result};
 use crate::event::{CHECK_IN, Table};
 use crate::names::Names;
-use crate::store::code;
+use crate::store::{code, is_same_list};
 
 /// The columns of `events` that a rollup reads.
 pub(super) const ROLLUP_COLUMNS: [&str; 7] =
@@ -72,10 +72,7 @@ const UNKNOWN: u32 = u32::MAX;
 impl Codes {
     // Begins with another list, if it is one. The first list names all that it has, if it is in order.
     fn turn_to(&mut self, list: &StringArray, names: Option<&mut Names>) {
-        let is_known = |known: &StringArray| {
-            known.len() == list.len() && known.value_offsets().as_ptr() == list.value_offsets().as_ptr()
-        };
-        if self.list.as_ref().is_some_and(is_known) {
+        if self.list.as_ref().is_some_and(|known| is_same_list(known, list)) {
             return;
         }
         self.list = Some(list.clone());

@@ -109,14 +109,10 @@ pub fn write_files(
 /// Makes written files outlive a power cut, and their names in the folders up to `root`. Many at once share what the
 /// file system writes for one.
 pub(super) fn sync_files(root: &Path, files: &[DataFile]) -> Result<()> {
-    let sync = |path: &Path| {
-        let synced = File::open(path).and_then(|file| file.sync_all());
-        synced.map_err(|error| Error::path("sync", path, error))
-    };
     let paths = files.iter().map(|file| Path::new(&file.path));
     let folders: BTreeSet<_> = paths.clone().flat_map(|path| path.ancestors().skip(1)).collect();
-    at_once(&paths.collect::<Vec<_>>(), |path| sync(&root.join(path)))?;
-    at_once(&folders.into_iter().collect::<Vec<_>>(), |folder| sync(&root.join(folder)))
+    at_once(&paths.collect::<Vec<_>>(), |path| sync("sync", &root.join(path)))?;
+    at_once(&folders.into_iter().collect::<Vec<_>>(), |folder| sync_folder(&root.join(folder)))
 }
 
 // Does the same for all items, so many at once, and gives an error of any.
@@ -175,7 +171,11 @@ pub(super) fn create_folder(path: &Path) -> Result<()> {
 
 /// Makes the names in a folder outlive a power cut.
 pub(super) fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| Error::path("sync folder", path, error))
+    sync("sync folder", path)
+}
+
+fn sync(doing: &str, path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::path(doing, path, error))
 }
 
 fn names(schema: &Schema) -> Vec<String> {

@@ -12,7 +12,7 @@ mod staging;
 mod stats;
 mod texts;
 
-pub use codes::{CODED_COLUMNS, Coder, code, coded_schema, coded_type, decode};
+pub use codes::{CODED_COLUMNS, Coder, code, coded_schema, coded_type, decode, is_same_list};
 pub use commit::{BatchFiles, RollupFiles, Stale};
 pub use files::{DataFile, TableFiles, write_files};
 pub use groups::Packing;

@@ -18,6 +18,8 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
+use super::codes::is_same_list;
+
 // A longer bound is left out: it would stand in the footer many times.
 const MAX_BOUND_BYTES: usize = 256;
 const UNKNOWN: u32 = u32::MAX;
@@ -72,7 +74,7 @@ impl TextColumn {
         let list = list.ok_or_else(|| ParquetError::General("the list of a column of ids is no text".into()))?;
         // The texts of the first list need no look into those before: there are none.
         let mut is_first = self.hashed == 0;
-        if !self.list.as_ref().is_some_and(|known| is_same(known, list)) {
+        if !self.list.as_ref().is_some_and(|known| is_same_list(known, list)) {
             is_first = self.ends.is_empty();
             self.known.clear();
             self.known.resize(list.len(), UNKNOWN);
@@ -236,10 +238,6 @@ fn text_at<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
     let number = number as usize;
     let start = if number == 0 { 0 } else { ends[number - 1] };
     &bytes[start..ends[number]]
-}
-
-fn is_same(one: &StringArray, other: &StringArray) -> bool {
-    one.len() == other.len() && one.value_offsets().as_ptr() == other.value_offsets().as_ptr()
 }
 
 // Compresses pages and sums up what was written.

@@ -135,9 +135,8 @@ impl Gathered for Union {
         let (months, days) = (dates(values, 0)?, integers(values, 1)?);
         for (row, (month, days)) in months.iter().zip(days).enumerate() {
             if let (Some(month), Some(days), Some(group)) = (month, days, group(row)) {
-                let bits = u64::try_from(days).ok().filter(|bits| bits >> 31 == 0);
-                let bits = bits.ok_or_else(|| no_month("days", days))?;
-                of_group(groups, group)?.0.add(month, bits).map_err(DataFusionError::Execution)?;
+                let days = month_bits("days", days)?;
+                of_group(groups, group)?.0.add(month, days).map_err(DataFusionError::Execution)?;
             }
         }
         Ok(())
@@ -162,7 +161,11 @@ impl Gathered for Union {
     }
 }
 
-/// A number that is no month of days as bits.
-pub(super) fn no_month(name: &str, bits: i64) -> DataFusionError {
-    DataFusionError::Execution(format!("{name}={bits} are no bits of a month; bit 0 is its first day, bit 30 the 31st"))
+/// The days of a month as bits; a number that has other bits is an error.
+pub(super) fn month_bits(name: &str, bits: i64) -> Result<u64> {
+    u64::try_from(bits).ok().filter(|bits| bits >> 31 == 0).ok_or_else(|| {
+        DataFusionError::Execution(format!(
+            "{name}={bits} are no bits of a month; bit 0 is its first day, bit 30 the 31st"
+        ))
+    })
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::error::Result;
 
 use super::aggregate::{Gathered, of_group};
-use super::calendars::no_month;
+use super::calendars::month_bits;
 use super::{Argument, integers, mistyped};
 
 const DAYS: usize = 31;
@@ -30,9 +30,7 @@ impl Gathered for DayCounts {
         let (bits, numbers) = (integers(values, 0)?, integers(values, 1)?);
         for (row, (bits, n)) in bits.iter().zip(numbers).enumerate() {
             let (Some(bits), Some(n), Some(group)) = (bits, n, group(row)) else { continue };
-            if bits >> DAYS != 0 {
-                return Err(no_month("bits", bits));
-            }
+            let bits = month_bits("bits", bits)?.cast_signed();
             // All days alike, so that several are added at once. A sum that does not fit wraps, as that of `sum` does.
             for (day, count) in of_group(groups, group)?.0.iter_mut().enumerate() {
                 *count = count.wrapping_add(n.wrapping_mul(bits >> day & 1));
