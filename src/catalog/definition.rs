@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::frames::{Job, Written};
 use crate::kernels;
 
+/// The parameter whose value is the first day of the first month that a query is asked for.
+pub const FROM_MONTH: &str = "from_month";
+
 /// How a query is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -28,8 +31,8 @@ pub enum Kind {
 /// A result that is computed month by month, by the date in its first column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Each {
-    /// How many days before its month a row may depend on.
-    pub looks_back: i32,
+    /// How many days before its month a row may depend on; `None` = on all of them.
+    pub looks_back: Option<i32>,
     /// How many days after its month a row may depend on.
     pub looks_ahead: i32,
 }
@@ -139,7 +142,7 @@ struct Definition {
     key: Spanned<Vec<Spanned<String>>>,
     from: Option<Spanned<String>>,
     each: Option<Spanned<String>>,
-    looks_back: Option<Spanned<u16>>,
+    looks_back: Option<Spanned<LooksBack>>,
     looks_ahead: Option<Spanned<u16>>,
     number: Option<Spanned<String>>,
     position: Option<Spanned<u16>>,
@@ -158,6 +161,13 @@ struct Definition {
 enum KindName {
     Sql,
     Frame,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number of days, or `all`")]
+enum LooksBack {
+    Days(u16),
+    Word(String),
 }
 
 #[derive(Deserialize)]
@@ -211,6 +221,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let kind = source.kind(folder, &definition, sql, &reads)?;
     let kernel = source.kernel(definition.kernel.as_ref(), &kind)?;
     source.fits(group, &definition)?;
+    source.sees_enough(&definition, each, &kind)?;
     let behind = behind::behind(&source, definition.behind, &columns)?;
     Ok(Query {
         name: name.to_owned(),
@@ -381,12 +392,13 @@ impl Source<'_> {
     }
 
     fn each(&self, definition: &Definition, columns: &[Column], key: &[String]) -> Result<Option<Each>> {
-        let windows = [("looks_back", &definition.looks_back), ("looks_ahead", &definition.looks_ahead)];
+        let (back, ahead) = (&definition.looks_back, &definition.looks_ahead);
         let Some(each) = &definition.each else {
-            if let Some((name, window)) = windows.iter().find_map(|(name, window)| Some((name, window.as_ref()?))) {
-                return Err(self.refuse(&window.span(), &format!("`{name}` is for a query with each=`month`")));
-            }
-            return Ok(None);
+            let back = back.as_ref().map(|back| ("looks_back", back.span()));
+            let ahead = ahead.as_ref().map(|ahead| ("looks_ahead", ahead.span()));
+            return back.or(ahead).map_or(Ok(None), |(name, span)| {
+                Err(self.refuse(&span, &format!("`{name}` is for a query with each=`month`")))
+            });
         };
         if each.get_ref() != "month" {
             let message = format!("each=`{}` is not known; results are kept by `month`", each.get_ref());
@@ -397,8 +409,31 @@ impl Source<'_> {
             let message = "each=`month` needs a date that is never empty as the first column and first in the key";
             return Err(self.refuse(&each.span(), message));
         }
-        let days = |window: &Option<Spanned<u16>>| window.as_ref().map_or(0, |days| i32::from(*days.get_ref()));
-        Ok(Some(Each { looks_back: days(&definition.looks_back), looks_ahead: days(&definition.looks_ahead) }))
+        let looks_back = match back.as_ref().map(|back| (back.get_ref(), back.span())) {
+            None => Some(0),
+            Some((LooksBack::Days(days), _)) => Some(i32::from(*days)),
+            Some((LooksBack::Word(word), _)) if word == "all" => None,
+            Some((LooksBack::Word(word), span)) => {
+                let message = format!("looks_back=`{word}` is not known; write a number of days, or `all`");
+                return Err(self.refuse(&span, &message));
+            }
+        };
+        let looks_ahead = ahead.as_ref().map_or(0, |days| i32::from(*days.get_ref()));
+        Ok(Some(Each { looks_back, looks_ahead }))
+    }
+
+    // A job knows how far its rows look back.
+    fn sees_enough(&self, definition: &Definition, each: Option<Each>, kind: &Kind) -> Result<()> {
+        let (Kind::Frame(job), Some(each), Some(written)) = (kind, each, &definition.each) else { return Ok(()) };
+        let Some(days) = job.looks_back() else {
+            let message = format!("a job `{}` needs the whole history; take `each` out", job.name());
+            return Err(self.refuse(&written.span(), &message));
+        };
+        if each.looks_back.is_some_and(|seen| seen < days) {
+            let message = format!("a job `{}` with these keys needs looks_back={days} or more", job.name());
+            return Err(self.refuse(&written.span(), &message));
+        }
+        Ok(())
     }
 
     fn reads(&self, reads: &[Spanned<String>]) -> Result<Vec<String>> {
@@ -445,6 +480,11 @@ impl Source<'_> {
             }
             (KindName::Sql, Some((sql, file)), None) => {
                 check_reads(&sql, &file, reads)?;
+                if definition.each.is_none() && tables::parameters_of(&sql).contains(FROM_MONTH) {
+                    let message =
+                        "`$from_month` is for a query with each=`month`; it is the first month that is asked for";
+                    return Err(Error::Definition(format!("{file}: {message}")));
+                }
                 Ok(Kind::Sql(sql))
             }
             (KindName::Frame, Some(_), _) => {

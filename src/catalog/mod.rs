@@ -10,7 +10,7 @@ mod tables;
 
 pub use behind::{Argument, Behind, IN_REPORT, Measure, Tie};
 pub use case::{Case, Part};
-pub use definition::{Checks, Column, ColumnType, Each, Kind};
+pub use definition::{Checks, Column, ColumnType, Each, FROM_MONTH, Kind};
 pub use dictionary::docs;
 pub use folders::Origin;
 pub use tables::{PREPARED, tables_of};

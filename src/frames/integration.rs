@@ -15,17 +15,17 @@ use super::levels::{Counters, Levels, LevelsByDay};
 use crate::columns::{Wanted, wrong};
 use crate::error::{Error, Result};
 use crate::names::{Names, Ranks};
-use crate::period::{Day, format_day};
+use crate::period::{Day, Grain, format_day};
 
 /// The table that is read.
 pub(super) const TABLE: &str = "integration_day";
 
 const COLUMNS: &[Shape] = &[
-    ("org_id", Kind::Text, false),
     ("from_day", Kind::Date, false),
+    ("org_id", Kind::Text, false),
     ("until_day", Kind::Date, false),
     ("level", Kind::Integer, false),
-    ("previous_level", Kind::Integer, true),
+    ("previous_level", Kind::Integer, false),
     ("systems", Kind::Integer, false),
     ("production_days", Kind::Integer, false),
     ("store_days", Kind::Integer, false),
@@ -43,6 +43,8 @@ const WANTED: Wanted = Wanted {
 const FACTS: &[&str] = WANTED.others.split_at(1).1;
 
 const WINDOW: Day = 28;
+/// The level on the day before a row is of a window that begins so many days before it.
+pub(super) const LOOKS_BACK: Day = WINDOW;
 
 /// The columns of the windows.
 pub(super) fn schema() -> SchemaRef {
@@ -56,15 +58,15 @@ pub(super) fn run(files: &[PathBuf], levels: &LevelsByDay, frame: Frame) -> Resu
         days.read(path, frame.as_of)?;
     }
     let (names, days, systems) = days.by_org();
-    let (used, windows) = (vec![0; systems.count], Windows::default());
+    let (used, windows) = (vec![0; systems.count], Vec::new());
     let mut sweep = Sweep { frame, levels, systems: &systems, used, windows };
     let mut rest = days.as_slice();
-    for (org, name) in names.iter().enumerate() {
-        let (of_org, after) = rest.split_at(rest.partition_point(|day| day.org as usize <= org));
+    for (name, org) in names.iter().zip(0_u32..) {
+        let (of_org, after) = rest.split_at(rest.partition_point(|day| day.org <= org));
         rest = after;
-        sweep.org(name, of_org)?;
+        sweep.org(org, name, of_org)?;
     }
-    sweep.windows.batch()
+    batch(&names, sweep.windows)
 }
 
 /// A day of an organisation with an event.
@@ -143,13 +145,13 @@ struct Sweep<'a> {
     systems: &'a Systems,
     // Days of the window on which each system was used; all 0 between organisations.
     used: Vec<u32>,
-    windows: Windows,
+    windows: Vec<Window>,
 }
 
 impl Sweep<'_> {
     /// One organisation: a day counts from itself until 28 days later, so counters change on such days only; the level
     /// may also change on a day on which other thresholds begin.
-    fn org(&mut self, name: &str, days: &[OrgDay]) -> Result<()> {
+    fn org(&mut self, org: u32, name: &str, days: &[OrgDay]) -> Result<()> {
         let Some(first) = days.first() else { return Ok(()) };
         if let Some(twice) = days.windows(2).find(|pair| pair[0].day == pair[1].day) {
             let day = format_day(twice[0].day);
@@ -159,7 +161,7 @@ impl Sweep<'_> {
         let (mut levels, mut other_levels) = self.levels.from(first.day)?;
         let mut counters = Counters::default();
         let mut shown: Option<Shown> = None;
-        self.windows.begin();
+        let mut begun: Option<Window> = None;
         loop {
             let comes = coming.peek().map(|day| day.day);
             let leaves = leaving.peek().map(|day| day.day + WINDOW);
@@ -172,22 +174,41 @@ impl Sweep<'_> {
             if let Some(day) = leaving.next_if(|day| day.day + WINDOW == today) {
                 self.count(&mut counters, day, -1);
             }
-            if let Some(((day, begun), later)) = other_levels.split_first()
+            if let Some(((day, others), later)) = other_levels.split_first()
                 && *day == today
             {
-                (levels, other_levels) = (*begun, later);
+                (levels, other_levels) = (*others, later);
             }
             let now = Shown::of(&counters, levels);
             if shown != Some(now) {
-                self.windows.add(name, today, now, shown.map(|before| before.level), self.frame.as_of);
+                let previous_level = shown.map_or(0, |before| before.level);
+                let next = Window { org, from: today, until: self.frame.as_of, shown: now, previous_level };
+                if let Some(ended) = begun.replace(next) {
+                    self.add(Window { until: today - 1, ..ended });
+                }
             }
             shown = Some(now);
+        }
+        if let Some(last) = begun {
+            self.add(last);
         }
         // What has not left yet makes room for the next organisation.
         for day in leaving {
             self.count(&mut counters, day, -1);
         }
         Ok(())
+    }
+
+    /// Adds a window, cut where a month ends; one without an event ends there.
+    fn add(&mut self, mut window: Window) {
+        loop {
+            let month_end = Grain::Month.last_day(Grain::Month.index(window.from));
+            self.windows.push(Window { until: window.until.min(month_end), ..window });
+            if window.until <= month_end || window.shown.level == 0 {
+                return;
+            }
+            window = Window { from: month_end + 1, previous_level: window.shown.level, ..window };
+        }
     }
 
     fn count(&mut self, counters: &mut Counters, day: &OrgDay, step: i64) {
@@ -219,50 +240,35 @@ impl Shown {
     }
 }
 
-/// The columns of the result.
-#[derive(Default)]
-struct Windows {
-    org_ids: Vec<String>,
-    from: Vec<Day>,
-    until: Vec<Day>,
-    rows: Vec<Shown>,
-    previous: Vec<Option<i64>>,
-    // Where the rows of the organisation begin.
-    start: usize,
+/// A row of the result.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    /// The place of the organisation's id.
+    org: u32,
+    from: Day,
+    until: Day,
+    shown: Shown,
+    /// The level on the day before, 0 before the first.
+    previous_level: i64,
 }
 
-impl Windows {
-    fn begin(&mut self) {
-        self.start = self.from.len();
-    }
-
-    fn add(&mut self, name: &str, day: Day, row: Shown, previous: Option<i64>, as_of: Day) {
-        if self.from.len() > self.start
-            && let Some(until) = self.until.last_mut()
-        {
-            *until = day - 1;
-        }
-        self.org_ids.push(name.to_owned());
-        self.from.push(day);
-        self.until.push(as_of);
-        self.rows.push(row);
-        self.previous.push(previous);
-    }
-
-    fn batch(self) -> Result<RecordBatch> {
-        let number = |value: &dyn Fn(&Shown) -> i64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(self.rows.iter().map(value)))
-        };
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(&self.org_ids)),
-            Arc::new(Date32Array::from_iter_values(self.from.iter().copied())),
-            Arc::new(Date32Array::from_iter_values(self.until.iter().copied())),
-            number(&|row| row.level),
-            Arc::new(self.previous.iter().copied().collect::<Int64Array>()),
-            number(&|row| row.systems),
-        ];
-        columns.extend((0..5).map(|place| number(&|row| row.days[place])));
-        RecordBatch::try_new(schema(), columns)
-            .map_err(|e| Error::Internal(format!("a job's columns are not those of its schema: {e}")))
-    }
+fn batch(names: &[String], mut windows: Vec<Window>) -> Result<RecordBatch> {
+    windows.par_sort_unstable_by_key(|window| (window.from, window.org));
+    let date =
+        |value: fn(&Window) -> Day| -> ArrayRef { Arc::new(Date32Array::from_iter_values(windows.iter().map(value))) };
+    let number = |value: &dyn Fn(&Window) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(windows.iter().map(value)))
+    };
+    let name = |window: &Window| names.get(window.org as usize).map_or("", String::as_str);
+    let mut columns: Vec<ArrayRef> = vec![
+        date(|window| window.from),
+        Arc::new(StringArray::from_iter_values(windows.iter().map(name))),
+        date(|window| window.until),
+        number(&|window| window.shown.level),
+        number(&|window| window.previous_level),
+        number(&|window| window.shown.systems),
+    ];
+    columns.extend((0..5).map(|place| number(&|window| window.shown.days[place])));
+    RecordBatch::try_new(schema(), columns)
+        .map_err(|e| Error::Internal(format!("a job's columns are not those of its schema: {e}")))
 }

@@ -116,6 +116,16 @@ impl Job {
         }
     }
 
+    /// How many days before a row's own it may depend on; `None` = on all of them.
+    #[must_use]
+    pub fn looks_back(&self) -> Option<i32> {
+        match &self.kind {
+            Kind::DeepWindow => Some(integration::LOOKS_BACK),
+            Kind::Trailing(job) => Some(job.looks_back()),
+            Kind::Growth(_) | Kind::Retention(_) | Kind::Stickiness(_) | Kind::Streaks(_) => None,
+        }
+    }
+
     /// The settings that the result depends on, by the names that they have as parameters of SQL.
     #[must_use]
     pub fn parameters(&self) -> &'static [&'static str] {

@@ -29,6 +29,11 @@ impl Trailing {
         Ok(Self { entities: keys.entities(events.is_some())?, windows, events })
     }
 
+    /// The days before a row's own that its widest window holds.
+    pub(super) fn looks_back(&self) -> i32 {
+        self.windows.last().map_or(0, |&window| i32::try_from(window).unwrap_or(i32::MAX) - 1)
+    }
+
     /// The columns of trailing activity.
     pub(super) fn schema(&self) -> SchemaRef {
         answer::schema(&columns(&self.names()))
@@ -40,7 +45,7 @@ impl Trailing {
         std::iter::once("active".to_owned()).chain(windows).collect()
     }
 
-    /// A row for each entity and each day of the range.
+    /// A row for each day of the range and each entity.
     pub(super) fn run(&self, entities: &[Named]) -> Result<RecordBatch> {
         let names = self.names();
         let windows: Vec<u32> = std::iter::once(1).chain(self.windows.iter().copied()).collect();
@@ -53,12 +58,12 @@ impl Trailing {
             frames.push(answer::frame(counted)?.with_column(lit(*entity).alias("entity")));
         }
         let all = concat(frames, UnionArgs::default())
-            .map(|all| all.sort_by_exprs([col("entity"), col("day")], answer::in_order()));
+            .map(|all| all.sort_by_exprs([col("day"), col("entity")], answer::in_order()));
         answer::collect(all, &columns(&names))
     }
 }
 
 fn columns(names: &[String]) -> Vec<Shape<'_>> {
     let counts = names.iter().map(|name| (name.as_str(), Kind::Integer, false));
-    [("entity", Kind::Text, false), ("day", Kind::Date, false)].into_iter().chain(counts).collect()
+    [("day", Kind::Date, false), ("entity", Kind::Text, false)].into_iter().chain(counts).collect()
 }

@@ -30,7 +30,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::catalog::{Group, Kind, Query};
+use crate::catalog::{FROM_MONTH, Group, Kind, Query};
 use crate::engine::{Engine, Parameters, failure};
 use crate::error::{Error, Result};
 use crate::frames::{Frame, Inputs, Jobs};
@@ -104,11 +104,9 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
         let mut running = FuturesUnordered::new();
         loop {
             while failed.is_none()
-                && running.len() < engine.threads()
                 && let Some(turn) = turns.next()
             {
-                let query = queries[turn];
-                let (work, places) = (Work::new(query, &sources, ground), &places);
+                let (work, places) = (Work::new(queries[turn], &sources, ground), &places);
                 running.push(async move {
                     match work {
                         Ok(work) => (turn, work.done(engine, ground, places).await),
@@ -118,14 +116,19 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
             }
             let Some((turn, done)) = running.next().await else { break };
             match done {
-                Ok((computed, source)) => {
+                Ok(Some((computed, source))) => {
                     sources.insert(queries[turn].name.clone(), source);
                     results[turn] = Some(computed);
                     turns.end(turn);
                 }
+                Ok(None) => {}
                 // Of the errors of queries that were at work one is told whichever came first.
-                Err(error) if failed.as_ref().is_none_or(|(first, _)| turn < *first) => failed = Some((turn, error)),
-                Err(_) => {}
+                Err(error) => {
+                    places.close();
+                    if failed.as_ref().is_none_or(|(first, _)| turn < *first) {
+                        failed = Some((turn, error));
+                    }
+                }
             }
         }
     }
@@ -219,12 +222,13 @@ impl<'a> Work<'a> {
         Ok(Self { query, assessed, stale })
     }
 
-    async fn done(self, engine: &Engine, ground: &Ground, places: &Places) -> Result<(Computed, Source)> {
+    // `None` = it was not begun, since another one has failed.
+    async fn done(self, engine: &Engine, ground: &Ground, places: &Places) -> Result<Option<(Computed, Source)>> {
         let Self { query, assessed, stale } = self;
         let mut results: Vec<Option<Kept>> = assessed.iter().map(|piece| piece.found.clone()).collect();
         for (range, span, inputs) in stale {
             let pieces: Vec<Piece> = assessed[range.clone()].iter().map(|piece| piece.piece).collect();
-            let files = run(engine, query, ground, inputs, span, &pieces, places).await?;
+            let Some(files) = run(engine, query, ground, inputs, span, &pieces, places).await? else { return Ok(None) };
             for (place, file) in range.zip(files) {
                 results[place] = Some(Kept { file, ..assessed[place].wanted.clone() });
             }
@@ -234,7 +238,7 @@ impl<'a> Work<'a> {
         let source = as_source(query, &ground.keep, &results);
         let table = source.table.clone();
         let pieces = assessed.into_iter().map(|piece| piece.report).collect();
-        Ok((Computed { name: query.name.clone(), rows: table.rows(), table, pieces }, source))
+        Ok(Some((Computed { name: query.name.clone(), rows: table.rows(), table, pieces }, source)))
     }
 }
 
@@ -259,9 +263,12 @@ fn wanted(query: &Query, piece: &Piece, sources: &BTreeMap<String, Source>, grou
     Ok(Kept { month: piece.month.map(format_day), ingredients, file: None })
 }
 
-// The values of the parameters for a piece: it may see no day after its window.
+// The values of the parameters for a piece: it may see no day after its window, and begins with its month.
 fn bound(piece: &Piece, parameters: &Parameters) -> Parameters {
     let mut parameters = parameters.clone();
+    if piece.month.is_some() {
+        parameters.insert(FROM_MONTH.to_owned(), ScalarValue::Date32(piece.month));
+    }
     if let Some(ScalarValue::Date32(Some(day))) = parameters.get_mut(AS_OF) {
         *day = piece.sees.1.min(*day);
     }
@@ -300,7 +307,7 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
     Source::known(table, files.map(|file| file.content.clone()).collect())
 }
 
-// Computes neighbouring pieces and writes a file for each that has rows.
+// Computes neighbouring pieces and writes a file for each that has rows; `None` = nothing shall begin any more.
 async fn run(
     engine: &Engine,
     query: &Query,
@@ -309,12 +316,12 @@ async fn run(
     span: Piece,
     pieces: &[Piece],
     places: &Places,
-) -> Result<Vec<Option<KeptFile>>> {
-    let Some(frame) = ground.frame else { return Ok(Vec::new()) };
+) -> Result<Option<Vec<Option<KeptFile>>>> {
+    let Some(frame) = ground.frame else { return Ok(Some(Vec::new())) };
     let rows = inputs.values().map(TableFiles::rows).sum::<u64>();
     let root = ground.keep.folder(&query.name);
     if let (Some(kernel), true) = (&query.kernel, engine.is_local()) {
-        let _place = places.take(rows, Share::One).await?;
+        let Some(_place) = places.take(rows, Share::One).await else { return Ok(None) };
         let told = kernels::Frame {
             first_day: frame.first_day,
             as_of: span.sees.1.min(frame.as_of),
@@ -324,18 +331,19 @@ async fn run(
             memory: places.memory,
         };
         if let Some(batches) = by_kernel(kernel, query.schema(), &inputs, told).await? {
-            return write(query, batches, &root, pieces).await;
+            return write(query, batches, &root, pieces).await.map(Some);
         }
     }
+    let share = if matches!(query.kind, Kind::Frame(_)) { Share::One } else { Share::ByRows };
+    let Some(_place) = places.take(rows, share).await else { return Ok(None) };
     let engine = engine.apart();
     for table in inputs.values() {
         engine.register(table)?;
     }
     let parameters = bound(&span, &ground.parameters);
-    let (batches, _place) = match &query.kind {
+    let batches = match &query.kind {
         Kind::Frame(job) => {
             shape::compare(query, &job.schema())?;
-            let place = places.take(rows, Share::One).await?;
             let chosen = chosen::events(&engine, job, &parameters, &root).await?;
             let paths = |table: &TableFiles| table.files.iter().map(|file| table.root.join(&file.path)).collect();
             let mut files: Inputs = inputs.iter().map(|(name, table)| (name.clone(), paths(table))).collect();
@@ -343,18 +351,19 @@ async fn run(
                 chosen.iter().map(|(name, file)| (name.clone(), file.iter().map(|path| path.to_path_buf()).collect())),
             );
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
-            let batch = blocking(move || jobs.run(&job, &files, frame)).await?;
-            (Batches::Gathered(Box::new(std::iter::once(Ok(batch)))), place)
+            let first_day = frame.first_day.max(span.sees.0);
+            let seen = Frame { first_day, as_of: span.sees.1.min(frame.as_of), ..frame };
+            let batch = blocking(move || jobs.run(&job, &files, seen)).await?;
+            Batches::Gathered(Box::new(std::iter::once(Ok(batch))))
         }
         Kind::Sql(sql) => {
             let (sql, runtime) = (sql.clone(), Handle::current());
             let prepared = blocking(move || runtime.block_on(engine.prepare(&sql, &parameters))).await?;
             shape::compare(query, prepared.schema())?;
-            let place = places.take(rows, Share::All).await?;
-            (Batches::Stream(prepared.stream()?), place)
+            Batches::Stream(prepared.stream()?)
         }
     };
-    write(query, batches, &root, pieces).await
+    write(query, batches, &root, pieces).await.map(Some)
 }
 
 enum Batches {

@@ -29,7 +29,8 @@ pub(super) fn pieces(query: &Query, frame: Frame) -> Vec<Piece> {
     };
     let month = |index: i32| {
         let rows = (Grain::Month.first_day(index), Grain::Month.last_day(index));
-        let sees = (rows.0 - looks_back, (rows.1 + looks_ahead).min(frame.as_of));
+        let from = looks_back.map_or(Day::MIN, |days| rows.0 - days);
+        let sees = (from, (rows.1 + looks_ahead).min(frame.as_of));
         Piece { month: Some(rows.0), rows, sees }
     };
     // A row may be of a month in which nothing was observed yet: a week that began before the first day.

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::engine::FEW_ROWS;
-use crate::error::{Error, Result};
 
 // What reads more than a few rows needs memory, and takes one of the places that there are for so much of it.
 const PLACE_MEMORY: u64 = 512 << 20;
+
+// The rows that SQL may read for each place that it takes.
+const PLACE_ROWS: u64 = 1_000_000;
 
 /// Queries in an order in which each stands behind what it reads.
 pub(super) struct Turns {
@@ -62,16 +64,23 @@ impl Turns {
 pub(super) enum Share {
     /// What knows how much memory it takes, and stays within its part.
     One,
-    /// SQL: the engine gives it all memory that there is, and what cannot go through the disk fails beside another.
-    All,
+    /// SQL, by the rows that it reads: a join that cannot go through the disk fails if others have the memory that it needs.
+    ByRows,
 }
 
-/// Room for queries that read much, each with its share of the memory.
+/// Room for queries that read much, each with its share of the memory, and hands for all that are at work.
 pub(super) struct Places {
     free: Semaphore,
     all: u32,
-    /// The memory of each, in bytes.
+    hands: Semaphore,
+    /// The memory of each place, in bytes.
     pub(super) memory: u64,
+}
+
+/// What a query at work holds.
+pub(super) struct Place<'a> {
+    _room: Option<SemaphorePermit<'a>>,
+    _hand: SemaphorePermit<'a>,
 }
 
 impl Places {
@@ -79,20 +88,29 @@ impl Places {
     pub(super) fn new(threads: usize, memory: u64) -> Self {
         let most = usize::try_from(memory / PLACE_MEMORY).unwrap_or(usize::MAX);
         let all = u32::try_from(most.clamp(1, threads.max(1))).unwrap_or(1);
-        Self { free: Semaphore::new(all as usize), all, memory: memory / u64::from(all) }
+        let hands = Semaphore::new(threads.max(1));
+        Self { free: Semaphore::new(all as usize), all, hands, memory: memory / u64::from(all) }
     }
 
-    /// Waits for a place, if so many rows need one; it is free again when what this gives is dropped.
-    pub(super) async fn take(&self, rows: u64, share: Share) -> Result<Option<SemaphorePermit<'_>>> {
-        if rows <= FEW_ROWS {
-            return Ok(None);
-        }
-        let places = match share {
-            Share::One => 1,
-            Share::All => self.all,
+    /// Waits until a query that reads so many rows may work; what this gives is to be dropped when it has ended. `None` = no
+    /// other query shall begin.
+    pub(super) async fn take(&self, rows: u64, share: Share) -> Option<Place<'_>> {
+        let room = match share {
+            _ if rows <= FEW_ROWS => None,
+            Share::One => Some(1),
+            Share::ByRows => Some(u32::try_from(rows / PLACE_ROWS).unwrap_or(u32::MAX).saturating_add(1)),
         };
-        let place = self.free.acquire_many(places).await;
-        place.map(Some).map_err(|_| Error::Internal("there are no places for queries".into()))
+        let room = match room {
+            None => None,
+            Some(places) => Some(self.free.acquire_many(places.min(self.all)).await.ok()?),
+        };
+        Some(Place { _room: room, _hand: self.hands.acquire().await.ok()? })
+    }
+
+    /// From now on no query begins.
+    pub(super) fn close(&self) {
+        self.free.close();
+        self.hands.close();
     }
 }
 
@@ -118,11 +136,24 @@ mod tests {
             let room = Places::new(threads, megabytes << 20);
             assert_eq!((room.free.available_permits() as u64, room.memory), (places, (megabytes << 20) / places));
         }
-        let room = Places::new(1, 1 << 30);
-        let place = room.take(FEW_ROWS + 1, Share::All).await.expect("a place");
-        assert_eq!((place.is_some(), room.free.available_permits()), (true, 0));
-        assert!(room.take(FEW_ROWS, Share::One).await.expect("no place").is_none());
-        drop(place);
-        assert_eq!(room.free.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_reads_much_takes_room_and_everybody_a_hand() {
+        let room = Places::new(3, 4 << 30);
+        let free = |room: &Places| (room.free.available_permits(), room.hands.available_permits());
+        assert_eq!(free(&room), (3, 3));
+        let few = room.take(FEW_ROWS, Share::ByRows).await.expect("a place");
+        assert_eq!(free(&room), (3, 2));
+        let much = room.take(PLACE_ROWS, Share::ByRows).await.expect("a place");
+        assert_eq!(free(&room), (1, 1));
+        drop((few, much));
+        let all = room.take(u64::MAX, Share::ByRows).await.expect("a place");
+        assert_eq!(free(&room), (0, 2));
+        drop(all);
+        let _one = room.take(u64::MAX, Share::One).await.expect("a place");
+        assert_eq!(free(&room), (2, 2));
+        room.close();
+        assert!(room.take(1, Share::One).await.is_none());
     }
 }

@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::catalog::Query;
@@ -70,8 +71,9 @@ fn publish_watched(reports: &Path, name: &str, order: &Order, watch: publish::Wa
     let desk = publish::Desk::open(reports)?;
     let draft = desk.draft()?;
     let mut manifest = Manifest { head: order.head.clone(), files: BTreeMap::new() };
-    for page in &order.pages {
-        let (file, entry) = write_page(&draft, page, order)?;
+    let written: Vec<_> = order.pages.par_iter().map(|page| write_page(&draft, page, order)).collect();
+    for page in written {
+        let (file, entry) = page?;
         manifest.files.insert(file, entry);
     }
     if order.partial

@@ -1,4 +1,4 @@
--- Who has no row had no event yet.
+-- Who has no row has no event in the window.
 SELECT
     days.day,
     registered.org_id,

@@ -11,11 +11,10 @@ WITH kind_seen AS (
             seat.month,
             org.kind,
             seat.seen_bits,
-            (1 << (least(org.until_day - seat.month, 30) + 1)) - (1 << greatest(org.from_day - seat.month, 0)) AS held_bits,
+            (1 << (org.until_day - seat.month + 1)) - (1 << (org.from_day - seat.month)) AS held_bits,
             seat.users
         FROM seat_patterns AS seat
-        INNER JOIN org_kinds AS org
-            ON seat.org_id = org.org_id AND org.from_day <= seat.month + 30 AND org.until_day >= seat.month
+        INNER JOIN org_kinds AS org ON seat.month = org.month AND seat.org_id = org.org_id
     ) AS placed
     GROUP BY month, kind
 ),
@@ -30,11 +29,10 @@ shared_seat AS (
         org.from_day,
         seat.active_bits,
         seat.seen_bits,
-        (1 << (least(org.until_day - seat.month, 30) + 1)) - (1 << greatest(org.from_day - seat.month, 0)) AS held_bits
+        (1 << (org.until_day - seat.month + 1)) - (1 << (org.from_day - seat.month)) AS held_bits
     FROM seat_month AS seat
-    INNER JOIN org_kinds AS org
-        ON seat.org_id = org.org_id AND org.from_day <= seat.month + 30 AND org.until_day >= seat.month
-    INNER JOIN kind_segments AS place ON org.kind = place.kind
+    INNER JOIN org_kinds AS org ON seat.month = org.month AND seat.org_id = org.org_id
+    INNER JOIN kind_segments AS place ON org.month = place.month AND org.kind = place.kind
     WHERE seat.has_others
 ),
 
@@ -70,7 +68,7 @@ role_user AS (
 month_count AS (
     SELECT seen.month, place.dimension, place.segment, seen.dau, seen.mau
     FROM kind_seen AS seen
-    INNER JOIN kind_segments AS place ON seen.kind = place.kind
+    INNER JOIN kind_segments AS place ON seen.month = place.month AND seen.kind = place.kind
     UNION ALL
     SELECT month, dimension, segment, day_counts(active_bits, -1), day_counts(seen_bits, -1)
     FROM counted_again
@@ -110,8 +108,10 @@ user_count AS (
     GROUP BY calendar.day, spread.dimension, spread.segment
 ),
 
+-- Stretches end with their month, and its kinds: each month begins its counts anew.
 kind_stretch AS (
     SELECT
+        month,
         kind,
         greatest(registered_on, from_day) AS from_day,
         until_day,
@@ -122,6 +122,7 @@ kind_stretch AS (
     WHERE until_day >= registered_on
     UNION ALL
     SELECT
+        org.month,
         org.kind,
         greatest(deep.from_day, org.from_day),
         least(deep.until_day, org.until_day),
@@ -130,13 +131,18 @@ kind_stretch AS (
         1
     FROM deep_window AS deep
     INNER JOIN org_kinds AS org
-        ON deep.org_id = org.org_id AND deep.from_day <= org.until_day AND deep.until_day >= org.from_day
+        ON
+            period_start('month', deep.from_day, $week_start) = org.month
+            AND deep.org_id = org.org_id
+            AND deep.from_day <= org.until_day
+            AND deep.until_day >= org.from_day
     WHERE deep.level = 5
 ),
 
 kind_turn AS (
     SELECT
         CASE WHEN step > 0 THEN from_day ELSE until_day + 1 END AS day,
+        month,
         kind,
         step * orgs AS orgs,
         step * headcount AS headcount,
@@ -148,6 +154,7 @@ kind_turn AS (
 kind_day AS (
     SELECT
         day,
+        month,
         kind,
         sum(orgs) AS orgs,
         sum(headcount) AS headcount,
@@ -158,10 +165,11 @@ kind_day AS (
         0 AS dau
     FROM kind_turn
     WHERE day <= $as_of
-    GROUP BY day, kind
+    GROUP BY day, month, kind
     UNION ALL
     SELECT
         active.day,
+        org.month,
         org.kind,
         0,
         0,
@@ -172,9 +180,13 @@ kind_day AS (
         sum(active.users)
     FROM org_day AS active
     INNER JOIN org_kinds AS org
-        ON active.org_id = org.org_id AND active.day >= org.from_day AND active.day <= org.until_day
+        ON
+            period_start('month', active.day, $week_start) = org.month
+            AND active.org_id = org.org_id
+            AND active.day >= org.from_day
+            AND active.day <= org.until_day
     WHERE active.day <= $as_of
-    GROUP BY active.day, org.kind
+    GROUP BY active.day, org.month, org.kind
 ),
 
 -- Counts of a day, and steps of counts that hold until the next one; the last part gives every segment a row each day.
@@ -192,14 +204,15 @@ piece AS (
         counted.dau,
         0 AS mau
     FROM kind_day AS counted
-    INNER JOIN kind_segments AS place ON counted.kind = place.kind
+    INNER JOIN kind_segments AS place ON counted.month = place.month AND counted.kind = place.kind
     UNION ALL
     SELECT day, dimension, segment, 0, 0, 0, 0, 0, 0, dau, mau
     FROM user_count
     UNION ALL
     SELECT days.day, place.dimension, place.segment, 0, 0, 0, 0, 0, 0, 0, 0
     FROM days
-    CROSS JOIN (SELECT DISTINCT dimension, segment FROM kind_segments) AS place
+    INNER JOIN (SELECT DISTINCT month, dimension, segment FROM kind_segments) AS place
+        ON period_start('month', days.day, $week_start) = place.month
     WHERE days.day <= $as_of
 ),
 

@@ -1,72 +1,49 @@
-WITH person AS (
-    SELECT user_id, role, campaign, invited_by, registered_on
-    FROM users
-    WHERE NOT is_internal
-),
-
-term AS (
-    SELECT
-        campaign,
-        coalesce(start_on, DATE '0001-01-01') AS start_on,
-        coalesce(end_on, DATE '9999-12-31') AS end_on,
-        cost,
-        coalesce(reward_per_completion, 0) AS reward,
-        coalesce(streak_days, 15) AS streak_days
-    FROM campaigns
-    UNION ALL
-    SELECT DISTINCT person.campaign, DATE '0001-01-01', DATE '9999-12-31', NULL, NULL, 15
-    FROM person
-    LEFT JOIN campaigns ON person.campaign = campaigns.campaign
-    WHERE person.campaign <> '' AND campaigns.campaign IS NULL
-),
-
 -- The active days from the registration on, as bits: bit 0 is the day itself, and days that lie in a later month follow those of
 -- the month before it.
-active_after AS (
-    SELECT
-        person.user_id,
-        bit_or(
-            CASE
-                WHEN used.month <= person.registered_on THEN used.active_bits >> (person.registered_on - used.month)
-                ELSE used.active_bits << (used.month - person.registered_on)
-            END
-        ) AS days
-    FROM seat_month AS used
-    INNER JOIN person ON used.user_id = person.user_id
-    WHERE
-        used.active_bits <> 0
-        AND used.month >= person.registered_on - 30
-        AND used.month <= person.registered_on + 30
-    GROUP BY person.user_id
-),
-
-return_of_user AS (
+WITH active_after AS (
     SELECT
         user_id,
-        CASE WHEN days & 127 <> 0 THEN 1 ELSE 0 END AS activated,
-        (days >> 1) & 1 AS on_1,
-        (days >> 7) & 1 AS on_7,
-        (days >> 30) & 1 AS on_30
+        campaign,
+        registered_on,
+        bit_or(
+            CASE
+                WHEN month <= registered_on THEN active_bits >> (registered_on - month)
+                ELSE active_bits << (month - registered_on)
+            END
+        ) AS days
+    FROM campaign_month
+    WHERE month >= registered_on - 30 AND month <= registered_on + 30
+    GROUP BY user_id, campaign, registered_on
+),
+
+back AS (
+    SELECT
+        campaign,
+        registered_on,
+        sum(CASE WHEN days & 127 <> 0 THEN 1 ELSE 0 END) AS activated,
+        sum((days >> 1) & 1) AS on_1,
+        sum((days >> 7) & 1) AS on_7,
+        sum((days >> 30) & 1) AS on_30
     FROM active_after
+    GROUP BY campaign, registered_on
 ),
 
 -- Users who registered on one day in one campaign, or in none, are alike but for what they did. Their Nth day is known if it
 -- is observed.
 cohort AS (
     SELECT
-        person.campaign,
-        person.registered_on,
-        count(*) AS users,
-        coalesce(sum(back.activated), 0) AS activated,
-        coalesce(sum(back.on_1), 0) AS on_1,
-        coalesce(sum(back.on_7), 0) AS on_7,
-        coalesce(sum(back.on_30), 0) AS on_30,
-        count(*) FILTER (WHERE person.registered_on + 1 BETWEEN $first_day AND $as_of) AS known_1,
-        count(*) FILTER (WHERE person.registered_on + 7 BETWEEN $first_day AND $as_of) AS known_7,
-        count(*) FILTER (WHERE person.registered_on + 30 BETWEEN $first_day AND $as_of) AS known_30
-    FROM person
-    LEFT JOIN return_of_user AS back ON person.user_id = back.user_id
-    GROUP BY person.campaign, person.registered_on
+        registered.campaign,
+        registered.registered_on,
+        registered.users,
+        coalesce(back.activated, 0) AS activated,
+        coalesce(back.on_1, 0) AS on_1,
+        coalesce(back.on_7, 0) AS on_7,
+        coalesce(back.on_30, 0) AS on_30,
+        CASE WHEN registered.registered_on + 1 BETWEEN $first_day AND $as_of THEN registered.users ELSE 0 END AS known_1,
+        CASE WHEN registered.registered_on + 7 BETWEEN $first_day AND $as_of THEN registered.users ELSE 0 END AS known_7,
+        CASE WHEN registered.registered_on + 30 BETWEEN $first_day AND $as_of THEN registered.users ELSE 0 END AS known_30
+    FROM campaign_cohorts AS registered
+    LEFT JOIN back ON registered.campaign = back.campaign AND registered.registered_on = back.registered_on
 ),
 
 retained AS (
@@ -86,7 +63,7 @@ retained AS (
         sum(cohort.known_1) FILTER (WHERE cohort.campaign = '') AS organic_known_1,
         sum(cohort.known_7) FILTER (WHERE cohort.campaign = '') AS organic_known_7,
         sum(cohort.known_30) FILTER (WHERE cohort.campaign = '') AS organic_known_30
-    FROM term
+    FROM campaign_terms AS term
     INNER JOIN cohort
         ON
             term.campaign = cohort.campaign
@@ -99,8 +76,8 @@ invitation AS (
         campaign,
         count(*) AS invited,
         count(DISTINCT invited_by) AS inviters
-    FROM person
-    WHERE campaign <> '' AND invited_by <> ''
+    FROM users
+    WHERE NOT is_internal AND campaign <> '' AND invited_by <> ''
     GROUP BY campaign
 ),
 
@@ -117,10 +94,9 @@ streak_day AS (
 
 check_in_day AS (
     SELECT DISTINCT term.campaign, term.streak_days, used.user_id, streak_day.place
-    FROM seat_month AS used
-    INNER JOIN person ON used.user_id = person.user_id
-    INNER JOIN term ON person.campaign = term.campaign
-    LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON person.role = listed.role
+    FROM campaign_month AS used
+    INNER JOIN campaign_terms AS term ON used.campaign = term.campaign
+    LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON used.role = listed.role
     INNER JOIN streak_day
         ON
             used.month = streak_day.month
@@ -174,7 +150,7 @@ funnel AS (
         retained.organic_known_1,
         retained.organic_known_7,
         retained.organic_known_30
-    FROM term
+    FROM campaign_terms AS term
     LEFT JOIN retained ON term.campaign = retained.campaign
     LEFT JOIN invitation ON term.campaign = invitation.campaign
     LEFT JOIN completion ON term.campaign = completion.campaign

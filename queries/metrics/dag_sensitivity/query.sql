@@ -29,7 +29,7 @@ grid AS (
     CROSS JOIN org_threshold
 ),
 
-candidate AS (
+org_apps AS (
     SELECT
         active.org_id,
         active.usage_ms,
@@ -41,6 +41,19 @@ candidate AS (
     CROSS JOIN app_threshold
     WHERE active.day = $as_of AND active.users >= definition.min_users AND used.human_events > 0
     GROUP BY active.org_id, active.usage_ms, app_threshold.usage_ms
+),
+
+-- Organisations that are alike at all thresholds are counted once.
+candidate AS (
+    SELECT
+        org_apps.app_min_usage_ms,
+        least(org_apps.apps, 6) AS apps,
+        org_threshold.usage_ms AS org_min_usage_ms,
+        count(*) AS orgs
+    FROM org_apps
+    CROSS JOIN org_threshold
+    WHERE org_apps.usage_ms >= org_threshold.usage_ms
+    GROUP BY 1, 2, 3
 )
 
 SELECT
@@ -48,11 +61,11 @@ SELECT
     grid.min_apps,
     seconds(grid.app_min_usage_ms) AS app_min_usage_seconds,
     seconds(grid.org_min_usage_ms) AS org_min_usage_seconds,
-    count(candidate.org_id) AS dag
+    coalesce(sum(candidate.orgs), 0) AS dag
 FROM grid
 LEFT JOIN candidate
     ON grid.app_min_usage_ms = candidate.app_min_usage_ms
+    AND grid.org_min_usage_ms = candidate.org_min_usage_ms
     AND candidate.apps >= grid.min_apps
-    AND candidate.usage_ms >= grid.org_min_usage_ms
 GROUP BY grid.min_apps, grid.app_min_usage_ms, grid.org_min_usage_ms
 ORDER BY min_apps, app_min_usage_seconds, org_min_usage_seconds

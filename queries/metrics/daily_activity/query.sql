@@ -1,3 +1,4 @@
+-- Rows of deep_window end with their month, so each month begins its count anew.
 WITH deep_change AS (
     SELECT
         day,

@@ -3,7 +3,7 @@ WITH run AS (
         org_id,
         max(from_day) AS since
     FROM deep_window
-    WHERE previous_level IS NULL OR level <> previous_level
+    WHERE level <> previous_level
     GROUP BY org_id
 ),
 

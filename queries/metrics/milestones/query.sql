@@ -1,16 +1,6 @@
 -- One date for each id, then a running count over the dates; a date reaches the thresholds between the count before it
 -- and the count after it.
-WITH first_active AS (
-    SELECT
-        entity,
-        id,
-        first_active(calendar(month, days)) AS first_day
-    FROM activity_calendar
-    WHERE entity IN ('org', 'user')
-    GROUP BY entity, id
-),
-
-known AS (
+WITH known AS (
     SELECT 'org' AS entity, org_id AS id, registered_on, cast(NULL AS DATE) AS first_day
     FROM orgs
     UNION ALL
@@ -19,7 +9,7 @@ known AS (
     WHERE NOT is_internal
     UNION ALL
     SELECT entity, id, cast(NULL AS DATE) AS registered_on, first_day
-    FROM first_active
+    FROM undated_active
 ),
 
 dated AS (

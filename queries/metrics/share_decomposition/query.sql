@@ -2,14 +2,14 @@
 WITH month AS (
     SELECT month, period_end('month', month, $week_start) AS last_day
     FROM (
-        SELECT unnest(generate_series(period_start('month', $first_day, $week_start), $as_of, interval '1 month')) AS month
+        SELECT unnest(generate_series(period_start('month', $from_month - 1, $week_start), $as_of, interval '1 month')) AS month
     ) AS observed
 ),
 
 org_end AS (
     SELECT org.org_id, org.headcount, org.kind, month.month
     FROM org_kinds AS org
-    CROSS JOIN month
+    INNER JOIN month ON org.month = month.month
     WHERE
         org.headcount > 0
         AND org.from_day <= month.last_day
@@ -49,7 +49,7 @@ segment_end AS (
         sum(kind_end.headcount) AS headcount,
         sum(kind_end.seats) AS seats
     FROM kind_end
-    INNER JOIN kind_segments AS place ON kind_end.kind = place.kind
+    INNER JOIN kind_segments AS place ON kind_end.month = place.month AND kind_end.kind = place.kind
     GROUP BY 1, 2, 3
 ),
 

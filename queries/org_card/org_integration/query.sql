@@ -1,10 +1,10 @@
--- Who has no row had no event yet.
+-- Who has no row has no event in the window.
 WITH run AS (
     SELECT
         org_id,
         max(from_day) AS since
     FROM deep_window
-    WHERE org_id = $org_id AND (previous_level IS NULL OR level <> previous_level)
+    WHERE org_id = $org_id AND level <> previous_level
     GROUP BY org_id
 )
 

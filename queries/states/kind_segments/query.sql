@@ -1,4 +1,5 @@
 SELECT
+    kind.month,
     kind.kind,
     part.dimension,
     CASE
@@ -7,6 +8,6 @@ SELECT
         WHEN part.dimension = 'region' THEN kind.region
         ELSE kind.edition
     END AS segment
-FROM (SELECT DISTINCT kind, size_band, industry, region, edition FROM org_kinds) AS kind
+FROM (SELECT DISTINCT month, kind, size_band, industry, region, edition FROM org_kinds) AS kind
 CROSS JOIN (VALUES ('edition'), ('industry'), ('region'), ('size_band')) AS part (dimension)
-ORDER BY kind, dimension
+ORDER BY month, kind, dimension

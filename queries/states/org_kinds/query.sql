@@ -16,7 +16,7 @@ WITH org_row AS (
     HAVING min(valid_from) > DATE '0001-01-01'
 ),
 
-held AS (
+registered AS (
     SELECT
         registered.org_id,
         coalesce(org.valid_from, DATE '0001-01-01') AS from_day,
@@ -29,18 +29,34 @@ held AS (
         coalesce(org.edition, '(unknown)') AS edition
     FROM org_registration AS registered
     LEFT JOIN org_row AS org ON registered.org_id = org.org_id
+),
+
+calendar AS (
+    SELECT DISTINCT period_start('month', day, $week_start) AS month, period_end('month', day, $week_start) AS last_day
+    FROM days
+    WHERE day >= $from_month AND day <= $as_of
 )
 
 SELECT
-    org_id,
-    from_day,
-    until_day,
-    registered_on,
-    headcount,
-    cast(dense_rank() OVER (ORDER BY size_band, industry, region, edition) AS bigint) AS kind,
-    size_band,
-    industry,
-    region,
-    edition
-FROM held
-ORDER BY org_id, from_day
+    calendar.month,
+    held.org_id,
+    greatest(held.from_day, calendar.month) AS from_day,
+    least(held.until_day, calendar.last_day) AS until_day,
+    held.registered_on,
+    held.headcount,
+    cast(
+        dense_rank() OVER (
+            PARTITION BY calendar.month ORDER BY held.size_band, held.industry, held.region, held.edition
+        ) AS bigint
+    ) AS kind,
+    held.size_band,
+    held.industry,
+    held.region,
+    held.edition
+FROM registered AS held
+INNER JOIN calendar
+    ON
+        held.registered_on <= calendar.last_day
+        AND held.from_day <= calendar.last_day
+        AND held.until_day >= calendar.month
+ORDER BY month, org_id, from_day

@@ -26,8 +26,8 @@ registered AS (
 )
 
 SELECT
-    org_id,
-    greatest(registered_on, $first_day) AS registered_on
+    greatest(registered_on, $first_day) AS registered_on,
+    org_id
 FROM registered
-WHERE registered_on <= $as_of
-ORDER BY org_id
+WHERE registered_on <= $as_of AND greatest(registered_on, $first_day) >= $from_month
+ORDER BY registered_on, org_id

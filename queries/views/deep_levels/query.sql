@@ -11,7 +11,6 @@ SELECT
     held.decide_days,
     concat_ws(
         ';',
-        CASE WHEN held.level = 0 THEN 'event' END,
         CASE WHEN held.level = 1 THEN 'eligible_event' END,
         CASE WHEN held.level = 2 AND held.systems < definition.systems THEN 'systems' END,
         CASE WHEN held.level = 2 AND held.production_days < definition.production_days THEN 'production_days' END,
@@ -23,6 +22,6 @@ SELECT
 FROM deep_window AS held
 INNER JOIN deep_definitions AS definition ON definition.day BETWEEN held.from_day AND held.until_day
 INNER JOIN (
-    VALUES (0, 'inactive'), (1, 'basic'), (2, 'workflow'), (3, 'connected'), (4, 'data_loop'), (5, 'deep')
+    VALUES (1, 'basic'), (2, 'workflow'), (3, 'connected'), (4, 'data_loop'), (5, 'deep')
 ) AS level_name (level, name) ON held.level = level_name.level
 ORDER BY day, org_id

@@ -128,27 +128,33 @@ fn counted(days: &Days, levels: &Levels, org: &str, day: i32) -> (i32, String) {
     (level, format!("{},{production},{store},{process},{flow},{decide}", systems.len()))
 }
 
-/// The windows by their words: for each organisation from its first day on, the days on which nothing changed.
+/// The windows by their words: for each organisation from its first day on, the days of a month on which nothing changed; one
+/// without an event is there only in the month in which it begins.
 fn expected(days: &Days, levels: &Levels, as_of: i32) -> Vec<String> {
     let orgs: BTreeSet<&String> = days.keys().filter(|key| key.0 <= as_of).map(|key| &key.1).collect();
+    let month_of = |day: i32| format_day(day)[..7].to_owned();
     let mut rows = Vec::new();
     for org in orgs {
         let first = days.keys().filter(|key| key.1 == *org).map(|key| key.0).min().expect("a day");
-        let mut runs: Vec<(i32, i32, i32, String)> = Vec::new();
+        let mut runs: Vec<(i32, i32, i32, i32, String)> = Vec::new();
+        let mut before = 0;
         for day in first..=as_of {
             let (level, counters) = counted(days, levels, org, day);
             match runs.last_mut() {
-                Some(last) if last.2 == level && last.3 == counters => last.1 = day,
-                _ => runs.push((day, day, level, counters)),
+                Some(last) if last.2 == level && last.4 == counters && month_of(last.0) == month_of(day) => {
+                    last.1 = day
+                }
+                _ if level == 0 && before == 0 => {}
+                _ => runs.push((day, day, level, before, counters)),
             }
+            before = level;
         }
-        let mut before = String::new();
-        for (from, until, level, counters) in runs {
-            rows.push(format!("{org},{},{},{level},{before},{counters}", format_day(from), format_day(until)));
-            before = level.to_string();
-        }
+        rows.extend(runs.into_iter().map(|(from, until, level, before, counters)| {
+            (from, org, format!("{},{org},{},{level},{before},{counters}", format_day(from), format_day(until)))
+        }));
     }
-    rows
+    rows.sort();
+    rows.into_iter().map(|(_, _, row)| row).collect()
 }
 
 proptest! {
@@ -163,5 +169,21 @@ proptest! {
     ) {
         let as_of = FIRST_DAY + length;
         prop_assert_eq!(windows(&days, &levels, cut, as_of), expected(&days, &levels, as_of));
+    }
+
+    // A month alone, of which only what it may see is known.
+    #[test]
+    fn a_month_needs_no_more_than_it_sees(
+        days in days(),
+        levels in levels(),
+        length in 0..200_i32,
+    ) {
+        let as_of = FIRST_DAY + length;
+        let whole = windows(&days, &levels, 0, as_of);
+        let month = |day: i32| format_day(day)[..7].to_owned();
+        let first = (FIRST_DAY..=as_of).find(|day| month(*day) == month(as_of)).expect("a day");
+        let seen: Days = days.iter().filter(|(key, _)| key.0 >= first - 28).map(|(key, facts)| (key.clone(), facts.clone())).collect();
+        let of_month = |rows: Vec<String>| rows.into_iter().filter(|row| row.starts_with(&month(as_of))).collect::<Vec<_>>();
+        prop_assert_eq!(of_month(windows(&seen, &levels, 0, as_of)), of_month(whole));
     }
 }

@@ -412,7 +412,7 @@ fn trailing(world: &World, filter: Condition, least: usize, windows: &[u64]) -> 
             ids.iter().filter(|seen| seen.range(from..=day).next().is_some()).count().to_string()
         };
         let counts: Vec<String> = [1].iter().chain(windows).map(|window| count(*window)).collect();
-        format!("user,{},{}", days[day], counts.join(","))
+        format!("{},user,{}", days[day], counts.join(","))
     };
     (0..days.len() - 1).map(row).collect()
 }

@@ -147,7 +147,7 @@ pub(super) fn trailing_activity(entity: &str, histories: &Histories, asked: Aske
     days.map(|day| {
         let next = day + Days::new(1);
         let count = |window| histories.values().filter(|days| within(days, next - Days::new(window), next)).count();
-        format!("{entity},{day},{},{},{}", count(1), count(7), count(28))
+        format!("{day},{entity},{},{},{}", count(1), count(7), count(28))
     })
     .collect()
 }
