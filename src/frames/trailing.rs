@@ -29,9 +29,12 @@ impl Trailing {
         Ok(Self { entities: keys.entities(events.is_some())?, windows, events })
     }
 
-    /// The days before a row's own that its widest window holds.
+    /// The days before a month that the widest windows of its days hold, back to the first of a month: there stand the
+    /// calendars of all its days.
     pub(super) fn looks_back(&self) -> i32 {
-        self.windows.last().map_or(0, |&window| i32::try_from(window).unwrap_or(i32::MAX) - 1)
+        let days = self.windows.last().map_or(0, |&window| i32::try_from(window).unwrap_or(i32::MAX) - 1);
+        // No month is shorter than 28 days, and none longer than 31.
+        if days <= 28 { 31 } else { days.saturating_add(30) }
     }
 
     /// The columns of trailing activity.

@@ -19,7 +19,11 @@ counted AS (
     LEFT JOIN org_registration AS registered ON listed.org_id = registered.org_id
     LEFT JOIN org_activity ON listed.org_id = org_activity.org_id
     LEFT JOIN deep_window
-        ON listed.org_id = deep_window.org_id AND deep_window.until_day = $as_of AND deep_window.level = 5
+        ON
+            listed.org_id = deep_window.org_id
+            AND deep_window.from_day >= period_start('month', $as_of, $week_start)
+            AND deep_window.until_day = $as_of
+            AND deep_window.level = 5
     GROUP BY listed.list
 )
 

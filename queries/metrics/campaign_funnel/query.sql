@@ -92,10 +92,20 @@ streak_day AS (
     WHERE is_work_day OR NOT $streaks_on_work_days
 ),
 
+-- Who checked in on fewer days than a streak has cannot have completed one, and that is most.
+often AS (
+    SELECT used.user_id, term.campaign, term.start_on, term.end_on, term.streak_days
+    FROM campaign_month AS used
+    INNER JOIN campaign_terms AS term ON used.campaign = term.campaign
+    WHERE used.check_in_bits <> 0
+    GROUP BY used.user_id, term.campaign, term.start_on, term.end_on, term.streak_days
+    HAVING active_days(calendar(used.month, used.check_in_bits), term.start_on, term.end_on) >= term.streak_days
+),
+
 check_in_day AS (
     SELECT DISTINCT term.campaign, term.streak_days, used.user_id, streak_day.place
     FROM campaign_month AS used
-    INNER JOIN campaign_terms AS term ON used.campaign = term.campaign
+    INNER JOIN often AS term ON used.user_id = term.user_id
     LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON used.role = listed.role
     INNER JOIN streak_day
         ON

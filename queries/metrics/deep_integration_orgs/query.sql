@@ -1,9 +1,8 @@
 WITH run AS (
     SELECT
         org_id,
-        max(from_day) AS since
-    FROM deep_window
-    WHERE level <> previous_level
+        max(day) AS since
+    FROM level_changes
     GROUP BY org_id
 ),
 
@@ -38,5 +37,5 @@ INNER JOIN level_name ON present.level = level_name.level
 INNER JOIN deep_definitions AS definition ON present.until_day = definition.day
 LEFT JOIN orgs AS org
     ON present.org_id = org.org_id AND $as_of >= org.valid_from AND $as_of <= org.valid_until
-WHERE present.until_day = $as_of
+WHERE present.until_day = $as_of AND present.from_day >= period_start('month', $as_of, $week_start)
 ORDER BY org_id

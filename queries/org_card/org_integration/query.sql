@@ -2,9 +2,9 @@
 WITH run AS (
     SELECT
         org_id,
-        max(from_day) AS since
-    FROM deep_window
-    WHERE org_id = $org_id AND level <> previous_level
+        max(day) AS since
+    FROM level_changes
+    WHERE org_id = $org_id
     GROUP BY org_id
 )
 

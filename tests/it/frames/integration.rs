@@ -142,7 +142,7 @@ fn expected(days: &Days, levels: &Levels, as_of: i32) -> Vec<String> {
             let (level, counters) = counted(days, levels, org, day);
             match runs.last_mut() {
                 Some(last) if last.2 == level && last.4 == counters && month_of(last.0) == month_of(day) => {
-                    last.1 = day
+                    last.1 = day;
                 }
                 _ if level == 0 && before == 0 => {}
                 _ => runs.push((day, day, level, before, counters)),
