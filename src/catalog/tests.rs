@@ -115,6 +115,17 @@ fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     check("owner", "ownr", &["dau/query.toml", "line 3", "ownr", "`owner`"]);
     check("key = [\"day\"]", "key = [\"day\"]\neach = \"year\"", &["each=`year`", "`month`"]);
     check("key = [\"day\"]", "key = [\"day\"]\nlooks_back = 3", &["`looks_back`", "each=`month`"]);
+    check("key = [\"day\"]", "key = [\"day\"]\nlooks_ahead = 3", &["`looks_ahead`", "each=`month`"]);
+    check(
+        "key = [\"day\"]",
+        "key = [\"day\"]\neach = \"month\"\nlooks_back = \"ever\"",
+        &["`ever`", "number of days", "`all`"],
+    );
+    check(
+        "key = [\"day\"]",
+        "key = [\"day\"]\neach = \"month\"\nlooks_back = -1",
+        &["line 8", "a number of days, or `all`"],
+    );
     check("key = [\"day\"]", "key = [\"users\"]\neach = \"month\"", &["each=`month` needs a date"]);
     check("unit", "units", &["line 16", "units", "`unit`"]);
     check("min = 0", "minimum = 0", &["line 18", "minimum", "`min`"]);
@@ -180,6 +191,49 @@ fn a_folder_must_hold_what_its_kind_needs() {
     check_refused(&[("metrics/dau/query.toml", &reads)], &["line 20", "table `users`", "not in `reads`"]);
     let wrong = job("retention").replace("\"user\"", "\"app\"");
     check_refused(&[("metrics/dau/query.toml", &wrong)], &["line 22", "entity=`app`", "dag, org, user"]);
+}
+
+#[test]
+fn what_is_cut_by_month_says_how_far_it_looks() {
+    let by_month = |more: &str| toml("\"days\"").replace("key = [", &format!("each = \"month\"\n{more}key = ["));
+    let each = |more: &str| {
+        let text = by_month(more);
+        let catalog = read(&[("metrics/dau/query.toml", &text), ("metrics/dau/query.sql", SQL)]).expect("a catalog");
+        let each = catalog.get("dau").and_then(|query| query.each).expect("by month");
+        (each.looks_back, each.looks_ahead)
+    };
+    assert_eq!(each(""), (Some(0), 0));
+    assert_eq!(each("looks_back = 27\nlooks_ahead = 6\n"), (Some(27), 6));
+    assert_eq!(each("looks_back = \"all\"\n"), (None, 0));
+
+    let sql = "SELECT day, count(*) AS users FROM days WHERE day >= $from_month GROUP BY day ORDER BY day";
+    let whole = toml("\"days\"");
+    check_refused(
+        &[("metrics/dau/query.toml", &whole), ("metrics/dau/query.sql", sql)],
+        &["query.sql", "`$from_month`"],
+    );
+    let text = by_month("");
+    read(&[("metrics/dau/query.toml", &text), ("metrics/dau/query.sql", sql)]).expect("a catalog");
+
+    let job = |back: &str, keys: &str| {
+        let frame = by_month(back).replace("\"sql\"", "\"frame\"").replace("\"days\"", "\"activity_calendar\"");
+        read(&[
+            ("metrics/dau/query.toml", &format!("{frame}\n[job]\n{keys}\n")),
+            ("states/activity_calendar/query.toml", &whole),
+            ("states/activity_calendar/query.sql", SQL),
+        ])
+    };
+    let trailing = |windows: &str| format!("name = \"trailing_activity\"\nwindows = {windows}");
+    job("looks_back = 31\n", &trailing("[7, 28]")).expect("enough");
+    job("looks_back = \"all\"\n", &trailing("[365]")).expect("enough");
+    for (back, windows, needed) in
+        [("looks_back = 30\n", "[28]", 31), ("", "[2]", 31), ("looks_back = 364\n", "[365]", 394)]
+    {
+        let error = job(back, &trailing(windows)).expect_err("too little").to_string();
+        assert!(error.contains(&format!("needs looks_back={needed} or more")), "{error}");
+    }
+    let error = job("looks_back = \"all\"\n", "name = \"stickiness\"").expect_err("the whole history").to_string();
+    assert!(error.contains("line 6") && error.contains("needs the whole history"), "{error}");
 }
 
 /// A metric `dau` and evidence behind it, with one text of the evidence changed.

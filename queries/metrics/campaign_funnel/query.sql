@@ -103,7 +103,7 @@ often AS (
 ),
 
 check_in_day AS (
-    SELECT DISTINCT term.campaign, term.streak_days, used.user_id, streak_day.place
+    SELECT term.campaign, term.streak_days, used.user_id, streak_day.place
     FROM campaign_month AS used
     INNER JOIN often AS term ON used.user_id = term.user_id
     LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON used.role = listed.role
