@@ -11,7 +11,10 @@ use crate::engine::FEW_ROWS;
 const PLACE_MEMORY: u64 = 512 << 20;
 
 // The rows that SQL may read for each place that it takes.
-const PLACE_ROWS: u64 = 1_000_000;
+const PLACE_ROWS: u64 = 4_000_000;
+
+// What a row takes at most, where it needs no place.
+const ROW_MEMORY: u64 = 1 << 10;
 
 /// Queries in an order in which each stands behind what it reads.
 pub(super) struct Turns {
@@ -72,6 +75,8 @@ pub(super) enum Share {
 pub(super) struct Places {
     free: Semaphore,
     all: u32,
+    // So many rows need no place.
+    few: u64,
     hands: Semaphore,
     /// The memory of each place, in bytes.
     pub(super) memory: u64,
@@ -88,15 +93,17 @@ impl Places {
     pub(super) fn new(threads: usize, memory: u64) -> Self {
         let most = usize::try_from(memory / PLACE_MEMORY).unwrap_or(usize::MAX);
         let all = u32::try_from(most.clamp(1, threads.max(1))).unwrap_or(1);
-        let hands = Semaphore::new(threads.max(1));
-        Self { free: Semaphore::new(all as usize), all, hands, memory: memory / u64::from(all) }
+        let hands = threads.max(1);
+        let few = FEW_ROWS.min(memory / hands as u64 / ROW_MEMORY);
+        let (free, hands) = (Semaphore::new(all as usize), Semaphore::new(hands));
+        Self { free, all, few, hands, memory: memory / u64::from(all) }
     }
 
     /// Waits until a query that reads so many rows may work; what this gives is to be dropped when it has ended. `None` = no
     /// other query shall begin.
     pub(super) async fn take(&self, rows: u64, share: Share) -> Option<Place<'_>> {
         let room = match share {
-            _ if rows <= FEW_ROWS => None,
+            _ if rows <= self.few => None,
             Share::One => Some(1),
             Share::ByRows => Some(u32::try_from(rows / PLACE_ROWS).unwrap_or(u32::MAX).saturating_add(1)),
         };
@@ -143,6 +150,7 @@ mod tests {
         let room = Places::new(3, 4 << 30);
         let free = |room: &Places| (room.free.available_permits(), room.hands.available_permits());
         assert_eq!(free(&room), (3, 3));
+        assert_eq!([room.few, Places::new(8, 64 << 20).few], [FEW_ROWS, 8192]);
         let few = room.take(FEW_ROWS, Share::ByRows).await.expect("a place");
         assert_eq!(free(&room), (3, 2));
         let much = room.take(PLACE_ROWS, Share::ByRows).await.expect("a place");
