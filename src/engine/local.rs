@@ -51,7 +51,7 @@ pub(super) fn threads(settings: &EngineSettings) -> usize {
 }
 
 /// Memory up to the limit, then files in the system's folder for temporary files. Each operator that can spill
-/// gets an equal share: a query has few of them, known when it starts, and none may starve the one that it feeds.
+/// gets an equal share: the queries at work have few of them, and none may starve the one that it feeds.
 pub(super) fn runtime(settings: &EngineSettings) -> Result<Arc<RuntimeEnv>> {
     let memory = usize::try_from(settings.memory).unwrap_or(usize::MAX);
     let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS);

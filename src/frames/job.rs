@@ -116,7 +116,7 @@ impl Job {
         }
     }
 
-    /// How many days before a row's own it may depend on; `None` = on all of them.
+    /// How many days before its month a row may depend on; `None` = on all of them.
     #[must_use]
     pub fn looks_back(&self) -> Option<i32> {
         match &self.kind {

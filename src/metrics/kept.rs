@@ -96,7 +96,11 @@ impl Keep {
             return Ok(());
         }
         let folder = self.folder(query);
-        let before = read_index(&folder);
+        // A query that is cut by month from now on has no use for what was kept of the whole, nor the other way round.
+        let is_by_month = used.first().is_some_and(|piece| piece.month.is_some());
+        let mut before = read_index(&folder);
+        let all = before.len();
+        before.retain(|piece| piece.month.is_some() == is_by_month);
         let mut left = BTreeMap::<Option<String>, usize>::new();
         let mut index: Vec<Kept> = Vec::new();
         for piece in used.into_iter().chain(before.iter().cloned()) {
@@ -108,7 +112,7 @@ impl Keep {
             }
         }
         let same = |a: &Kept, b: &Kept| a.month == b.month && a.ingredients == b.ingredients;
-        if index.len() == before.len() && index.iter().zip(&before).all(|(a, b)| same(a, b)) {
+        if index.len() == all && index.iter().zip(&before).all(|(a, b)| same(a, b)) {
             return Ok(());
         }
         let path = folder.join(INDEX);

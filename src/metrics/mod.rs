@@ -222,7 +222,7 @@ impl<'a> Work<'a> {
         Ok(Self { query, assessed, stale })
     }
 
-    // `None` = it was not begun, since another one has failed.
+    // `None` = not all of it was begun, since another one has failed.
     async fn done(self, engine: &Engine, ground: &Ground, places: &Places) -> Result<Option<(Computed, Source)>> {
         let Self { query, assessed, stale } = self;
         let mut results: Vec<Option<Kept>> = assessed.iter().map(|piece| piece.found.clone()).collect();

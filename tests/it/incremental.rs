@@ -22,7 +22,8 @@ use crate::binary::files;
 use crate::log::made_up_dimensions;
 
 const DAYS: u32 = 75;
-const FIRST_DAY: i32 = 20_480;
+/// A Sunday, and the first of February 2026: the week and the windows of the first days began before the month.
+const FIRST_DAY: i32 = 20_485;
 
 /// What may happen between two runs.
 #[derive(Debug, Clone)]
@@ -323,4 +324,42 @@ fn a_kept_file_that_is_gone_or_cut_is_computed_again() {
 
     fs::write(kept.join("index.json"), "[{").expect("a torn index");
     assert_eq!(world.run("reports", false).1, expected);
+}
+
+/// What is kept of each query for each month.
+fn kept(world: &World) -> BTreeMap<PathBuf, Vec<serde_json::Value>> {
+    let folders = fs::read_dir(world.root.path().join("store/_kept")).expect("kept results");
+    let indexes = folders.map(|entry| entry.expect("an entry").path().join("index.json")).filter(|path| path.exists());
+    let read = |path: PathBuf| {
+        let text = fs::read(&path).expect("an index");
+        (path, serde_json::from_slice(&text).expect("an index"))
+    };
+    indexes.map(read).collect()
+}
+
+#[test]
+fn a_month_alone_is_as_it_is_among_others() {
+    let mut world = World::new();
+    world.take(&Step::Logs(vec![0; DAYS as usize]));
+    let (_, expected) = world.run("reports", false);
+    let content = |world: &World| {
+        let name = |piece: &serde_json::Value| (piece["month"].to_string(), piece["file"]["content"].to_string());
+        let of_query = |(path, pieces): (PathBuf, Vec<serde_json::Value>)| (path, pieces.iter().map(name).collect());
+        kept(world).into_iter().map(of_query).collect::<BTreeMap<_, BTreeMap<_, _>>>()
+    };
+    let among_others = content(&world);
+    for even in [true, false] {
+        // Of every second month nothing is known any more, so each is computed for itself.
+        for (path, mut pieces) in kept(&world) {
+            let month =
+                |piece: &serde_json::Value| piece["month"].as_str().and_then(|month| month[5..7].parse::<u8>().ok());
+            pieces.retain(|piece| month(piece).is_none_or(|month| (month % 2 == 0) != even));
+            fs::write(&path, serde_json::to_vec(&pieces).expect("an index")).expect("an index");
+        }
+        let (_, found) = world.run("reports", false);
+        for (path, months) in content(&world) {
+            assert_eq!(months, among_others[&path], "{}", path.display());
+        }
+        assert_eq!(found, expected);
+    }
 }

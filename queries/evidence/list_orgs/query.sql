@@ -42,4 +42,5 @@ FROM asked
 LEFT JOIN known_orgs AS known ON asked.org_id = known.org_id
 LEFT JOIN org_registration AS registered ON asked.org_id = registered.org_id
 LEFT JOIN deep_window AS present ON asked.org_id = present.org_id AND present.until_day = $as_of
+    AND present.from_day >= period_start('month', $as_of, $week_start)
 ORDER BY list, account, org_id

@@ -24,5 +24,5 @@ SELECT
 FROM listed
 LEFT JOIN org_registration AS registered ON listed.org_id = registered.org_id
 LEFT JOIN used ON listed.org_id = used.org_id
-LEFT JOIN deep_window AS deep ON listed.org_id = deep.org_id AND deep.until_day = $as_of
+LEFT JOIN deep_window AS deep ON listed.org_id = deep.org_id AND deep.until_day = $as_of AND deep.from_day >= period_start('month', $as_of, $week_start)
 ORDER BY list, account, org_id

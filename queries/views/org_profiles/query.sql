@@ -56,5 +56,5 @@ LEFT JOIN org_segments AS org
 LEFT JOIN days_of ON registered.org_id = days_of.org_id
 LEFT JOIN seats_of ON registered.org_id = seats_of.org_id
 LEFT JOIN meetings_of ON registered.org_id = meetings_of.org_id
-LEFT JOIN deep_window AS deep ON registered.org_id = deep.org_id AND deep.until_day = $as_of
+LEFT JOIN deep_window AS deep ON registered.org_id = deep.org_id AND deep.until_day = $as_of AND deep.from_day >= period_start('month', $as_of, $week_start)
 ORDER BY org_id
