@@ -52,8 +52,8 @@ def peer_files(folder):
     return days
 
 
-def in_order(peer, folder):
-    """Whether the middle day's files are sorted, so that nobody is paid for a sort that was not done."""
+def in_order(folder):
+    """Whether the middle day's files are sorted, so that nobody is paid for a sort that was not done without a word."""
     days = peer_files(folder)
     middle = sorted(days)[len(days) // 2]
     for file in days[middle]:
@@ -62,7 +62,8 @@ def in_order(peer, folder):
         keys = list(zip(*(rows.column(name).cast(pa.int64() if name == "ts" else pa.string()).to_pylist()
                           for name in rows.column_names)))
         if any(before > after for before, after in zip(keys, keys[1:])):
-            raise Difference(f"{peer}: events of {middle} are not sorted")
+            return False
+    return True
 
 
 def columns_of(table):
