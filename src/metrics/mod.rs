@@ -324,7 +324,7 @@ async fn run(
         let Some(_place) = places.take(rows, Share::One).await else { return Ok(None) };
         let told = kernels::Frame {
             first_day: frame.first_day,
-            as_of: span.sees.1.min(frame.as_of),
+            as_of: span.sees.1,
             wanted: span.rows,
             week_start: frame.week_start,
             given: given(&ground.parameters),
@@ -351,8 +351,7 @@ async fn run(
                 chosen.iter().map(|(name, file)| (name.clone(), file.iter().map(|path| path.to_path_buf()).collect())),
             );
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
-            let first_day = frame.first_day.max(span.sees.0);
-            let seen = Frame { first_day, as_of: span.sees.1.min(frame.as_of), ..frame };
+            let seen = Frame { first_day: frame.first_day.max(span.sees.0), as_of: span.sees.1, ..frame };
             let batch = blocking(move || jobs.run(&job, &files, seen)).await?;
             Batches::Gathered(Box::new(std::iter::once(Ok(batch))))
         }

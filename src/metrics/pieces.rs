@@ -17,7 +17,7 @@ pub(super) struct Piece {
     pub(super) month: Option<Day>,
     /// The days of its rows.
     pub(super) rows: Days,
-    /// The days of the inputs that its rows may depend on.
+    /// The days of the inputs that its rows may depend on, none after the report day.
     pub(super) sees: Days,
 }
 

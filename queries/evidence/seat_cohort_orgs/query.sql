@@ -1,4 +1,3 @@
--- 31 days for each month lead at most a week too far into the right one.
 WITH org AS (
     SELECT
         id AS org_id,

@@ -13,9 +13,8 @@ cell AS (
         part.period,
         cohort.orgs,
         cohort.seats,
-        -- 31 days for each month lead at most a week too far into the right one.
-        period_start('month', cohort.cohort + 31 * part.period, $week_start) AS month,
-        period_end('month', cohort.cohort + 31 * part.period, $week_start) AS mature_on
+        period_after('month', cohort.cohort, part.period, $week_start) AS month,
+        period_end('month', period_after('month', cohort.cohort, part.period, $week_start), $week_start) AS mature_on
     FROM cohort
     CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)) AS part (period)
 )

@@ -2,7 +2,7 @@
 WITH month AS (
     SELECT month, period_end('month', month, $week_start) AS last_day
     FROM (
-        SELECT unnest(generate_series(period_start('month', $from_month - 1, $week_start), $as_of, interval '1 month')) AS month
+        SELECT unnest(generate_series(period_after('month', $from_month, -1, $week_start), $as_of, interval '1 month')) AS month
     ) AS observed
 ),
 
@@ -64,7 +64,7 @@ paired AS (
         sum(seats) AS seats
     FROM (
         SELECT
-            CASE WHEN side.is_before THEN cast(month + interval '1 month' AS date) ELSE month END AS month,
+            CASE WHEN side.is_before THEN period_after('month', month, 1, $week_start) ELSE month END AS month,
             dimension,
             segment,
             CASE WHEN side.is_before THEN headcount ELSE 0 END AS headcount_b,

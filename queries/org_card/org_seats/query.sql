@@ -23,9 +23,8 @@ reached AS (
     SELECT
         seat.org_id,
         part.period,
-        -- 31 days for each month lead at most a week too far into the right one.
-        period_start('month', seat.cohort + 31 * part.period, $week_start) AS month,
-        period_end('month', seat.cohort + 31 * part.period, $week_start) AS mature_on,
+        period_after('month', seat.cohort, part.period, $week_start) AS month,
+        period_end('month', period_after('month', seat.cohort, part.period, $week_start), $week_start) AS mature_on,
         seat.user_id,
         seat.month AS active_month
     FROM first_seat AS seat

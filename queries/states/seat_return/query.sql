@@ -4,7 +4,7 @@ WITH founded AS (
         org_id,
         count(*) AS seats
     FROM founding_seats
-    WHERE month >= $from_month - interval '12 months'
+    WHERE month >= period_after('month', $from_month, -12, $week_start)
     GROUP BY month, org_id
 ),
 
@@ -15,7 +15,7 @@ back AS (
         count(*) AS seats
     FROM seat_month AS seat
     INNER JOIN founding_seats AS founding ON seat.org_id = founding.org_id AND seat.user_id = founding.user_id
-    WHERE seat.month >= $from_month AND seat.active_bits > 0 AND founding.month >= $from_month - interval '12 months'
+    WHERE seat.month >= $from_month AND seat.active_bits > 0 AND founding.month >= period_after('month', $from_month, -12, $week_start)
     GROUP BY seat.month, seat.org_id
 ),
 
@@ -28,7 +28,7 @@ retained AS (
     FROM org_month AS active
     INNER JOIN founded ON active.org_id = founded.org_id
     LEFT JOIN back ON active.org_id = back.org_id AND active.month = back.month
-    WHERE active.month >= $from_month AND active.month <= founded.cohort + interval '12 months'
+    WHERE active.month >= $from_month AND active.month <= period_after('month', founded.cohort, 12, $week_start)
 )
 
 SELECT

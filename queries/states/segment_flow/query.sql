@@ -1,7 +1,7 @@
 WITH active_month AS (
     SELECT org_id, month, least(period_end('month', month, $week_start), $as_of) AS last_day, dag_days
     FROM org_month
-    WHERE month >= period_start('month', $from_month - 1, $week_start)
+    WHERE month >= period_after('month', $from_month, -1, $week_start)
 ),
 
 active AS (
@@ -20,7 +20,7 @@ side AS (
     SELECT
         entity,
         org_id,
-        CASE WHEN is_before THEN cast(month + interval '1 month' AS date) ELSE month END AS month,
+        CASE WHEN is_before THEN period_after('month', month, 1, $week_start) ELSE month END AS month,
         CASE WHEN NOT is_before THEN kind END AS kind,
         CASE WHEN is_before THEN kind END AS kind_before
     FROM (
@@ -56,7 +56,7 @@ kind_turn AS (
     SELECT
         pair.entity,
         pair.month,
-        period_start('month', pair.month - 1, $week_start) AS month_before,
+        period_after('month', pair.month, -1, $week_start) AS month_before,
         pair.kind,
         pair.kind_before,
         CASE WHEN pair.entity = 'org' THEN begun.org_month ELSE begun.dag_month END = pair.month AS is_new,
