@@ -20,18 +20,18 @@ pub(super) fn merge<const N: usize>(runs: &[Vec<Run>; N], range: Range) -> Resul
     let mut calendars = std::array::from_fn(|_| Calendars::new(range));
     let mut days: [Days; N] =
         std::array::from_fn(|_| Days { words: vec![0; range.words() + 1], first: usize::MAX, last: 0 });
-    let mut id: Vec<u8> = Vec::new();
+    let mut long: Vec<u8> = Vec::new();
     // Months are few, so the least head is found by looking at all of them: mostly two numbers are compared, and
     // that is cheaper than keeping a heap in order.
-    while let Some(least) = heads.iter().map(Head::order).min() {
-        let key = least.0;
-        id.clear();
-        id.extend_from_slice(least.1);
+    while let Some((key, rest)) = heads.iter().map(Head::order).min() {
+        long.clear();
+        long.extend_from_slice(rest.unwrap_or_default());
+        let least = (key, rest.is_some().then_some(long.as_slice()));
         let mut index = 0;
         while let Some(head) = heads.get_mut(index) {
-            if head.key == key && head.id() == id {
+            if head.order() == least {
                 if let Some(days) = days.get_mut(head.list) {
-                    days.add(head.offset, head.bits(range)?);
+                    days.add(head.offset, head.bits()?);
                 }
                 if !head.advance()? {
                     heads.swap_remove(index);
@@ -58,15 +58,44 @@ struct Head {
     ids: StringArray,
     bits: Int64Array,
     row: usize,
-    /// The first bytes of the id as a number, which orders like them.
-    key: u128,
+    key: Key,
+    // Days of the month, as bits: all, those before the range, and those that do not lie after it.
+    all: u64,
+    before: u64,
+    until: u64,
+}
+
+/// The first bytes of an id as a number, filled with zeros, and how many they are; one more than fit if more follow.
+type Key = (u128, usize);
+
+/// The bytes of a key.
+const KEY_BYTES: usize = 16;
+
+fn key(id: &[u8]) -> Key {
+    let mut bytes = [0; KEY_BYTES];
+    bytes.iter_mut().zip(id).for_each(|(byte, &of_id)| *byte = of_id);
+    (u128::from_be_bytes(bytes), id.len().min(KEY_BYTES + 1))
 }
 
 impl Head {
     fn open(run: &Run, range: Range, list: usize) -> Result<Option<Self>> {
         let (ids, bits) = (StringArray::new_null(0), Int64Array::new_null(0));
         let offset = i64::from(run.month) - i64::from(range.first());
-        let mut head = Self { rows: run.read()?, list, month: run.month, offset, ids, bits, row: 0, key: 0 };
+        let until = |day: Day| i64::from(day) - i64::from(run.month) + 1;
+        let days = |count: i64| (1 << count.clamp(0, 31)) - 1;
+        let mut head = Self {
+            rows: run.read()?,
+            list,
+            month: run.month,
+            offset,
+            ids,
+            bits,
+            row: 0,
+            key: (0, 0),
+            all: days(until(Grain::Month.last_day(Grain::Month.index(run.month)))),
+            before: days(-offset),
+            until: days(until(range.last())),
+        };
         Ok(head.load()?.then_some(head))
     }
 
@@ -74,26 +103,25 @@ impl Head {
         self.ids.value(self.row).as_bytes()
     }
 
-    fn order(&self) -> (u128, &[u8]) {
-        (self.key, self.id())
+    /// What orders like the id, and mostly without looking at it: its key, and of a long id the rest.
+    fn order(&self) -> (Key, Option<&[u8]>) {
+        (self.key, if self.key.1 > KEY_BYTES { self.id().get(KEY_BYTES..) } else { None })
     }
 
     /// The days of the row that lie in the range, bit 0 the first of the month.
-    fn bits(&self, range: Range) -> Result<u64> {
+    fn bits(&self) -> Result<u64> {
         let days = self.bits.value(self.row);
-        let last = Grain::Month.last_day(Grain::Month.index(self.month));
-        let length = last - self.month + 1;
-        let known = u64::try_from(days).ok().filter(|&days| days != 0 && days >> length == 0);
+        let known = u64::try_from(days).ok().filter(|&days| days != 0 && days & !self.all == 0);
         let bits = known.ok_or_else(|| {
             wrong_table(&format!("days={days} in month {}; it must be bits of its days", format_day(self.month)))
         })?;
-        if self.offset < 0 && bits.trailing_zeros() < u32::try_from(-self.offset).unwrap_or(u32::MAX) {
-            let first = self.month + bits.trailing_zeros().cast_signed();
-            let (day, first_day) = (format_day(first), format_day(range.first()));
+        if bits & self.before != 0 {
+            let first_day = i64::from(self.month) - self.offset;
+            let first_day = Day::try_from(first_day).map_or_else(|_| String::new(), format_day);
+            let day = format_day(self.month + bits.trailing_zeros().cast_signed());
             return Err(wrong_table(&format!("day={day} before the first observed day {first_day}")));
         }
-        let seen = range.last() - self.month + 1;
-        Ok(if seen < length { bits & ((1 << seen) - 1) } else { bits })
+        Ok(bits & self.until)
     }
 
     /// Goes to the next row; false at the end.
@@ -103,9 +131,12 @@ impl Head {
             let before = self.ids.slice(self.row - 1, 1);
             return Ok(self.load()? && self.check_order(before.value(0).as_bytes())?);
         }
+        let before = self.key.0;
         self.key = key(self.id());
-        let before = self.ids.value(self.row - 1).as_bytes();
-        self.check_order(before)
+        if before < self.key.0 {
+            return Ok(true);
+        }
+        self.check_order(self.ids.value(self.row - 1).as_bytes())
     }
 
     fn check_order(&self, before: &[u8]) -> Result<bool> {
@@ -126,13 +157,6 @@ impl Head {
             }
         }
     }
-}
-
-// Shorter ids are filled with zeros, so equal keys do not mean equal ids; a lesser key means a lesser id.
-fn key(id: &[u8]) -> u128 {
-    let mut bytes = [0; 16];
-    bytes.iter_mut().zip(id).for_each(|(byte, &of_id)| *byte = of_id);
-    u128::from_be_bytes(bytes)
 }
 
 /// The days of the id that is being put together, as words of the whole range and one word more.

@@ -3,6 +3,7 @@
 
 use super::Range;
 use super::bits::Bits;
+use super::value::low_word;
 use crate::period::{Day, Grain};
 
 /// The days, weeks or months that a range touches, numbered from 0.
@@ -14,6 +15,16 @@ pub struct Periods {
     // For each day of the range its period, and for each period the first day after it; empty for days.
     of_day: Vec<u32>,
     ends: Vec<u32>,
+    // For each word of days its periods; empty for days.
+    parts: Vec<Part>,
+}
+
+/// The periods that 64 days touch.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    first: usize,
+    // The days of each, from the first period on.
+    days: Vec<u64>,
 }
 
 impl Periods {
@@ -23,7 +34,7 @@ impl Periods {
         let (first, last) = (grain.index(range.first()), grain.index(range.last()));
         let count = usize::try_from(last - first + 1).unwrap_or(0);
         if grain == Grain::Day {
-            return Self { grain, first, count, of_day: Vec::new(), ends: Vec::new() };
+            return Self { grain, first, count, of_day: Vec::new(), ends: Vec::new(), parts: Vec::new() };
         }
         // Months are dear to compute, so the ends of the periods are computed and the days filled in.
         let end = |period: i32| u32::try_from(grain.last_day(period) + 1 - range.first()).unwrap_or(0);
@@ -33,7 +44,8 @@ impl Periods {
             let end = usize::try_from(end).unwrap_or(usize::MAX).min(range.days());
             of_day.resize(end.max(of_day.len()), period);
         }
-        Self { grain, first, count, of_day, ends }
+        let parts = of_day.chunks(64).map(Part::new).collect();
+        Self { grain, first, count, of_day, ends, parts }
     }
 
     /// How days are put together.
@@ -84,19 +96,32 @@ impl Periods {
             return days;
         }
         scratch.clear();
-        let (mut first, mut start) = (0, 0);
-        while let Some(day) = days.next(start) {
-            let period = self.number(day);
-            if scratch.is_empty() {
-                first = period / 64;
-            }
-            let word = period / 64 - first;
-            if word >= scratch.len() {
-                scratch.resize(word + 1, 0);
-            }
-            scratch[word] |= 1 << (period % 64);
-            start = self.after(period);
+        let parts = self.parts.get(days.first..).unwrap_or_default();
+        let first = parts.first().map_or(0, |part| part.first / 64);
+        for (&word, part) in days.words.iter().zip(parts).filter(|(word, _)| **word != 0) {
+            // Looking at every period costs less than looking for those that have a day.
+            let seen = part.days.iter().rev().fold(0, |seen, days| seen << 1 | u64::from(word & days != 0));
+            let wide = u128::from(seen) << (part.first % 64);
+            let place = part.first / 64 - first;
+            scratch.resize(scratch.len().max(place + 2), 0);
+            scratch[place] |= low_word(wide);
+            scratch[place + 1] |= low_word(wide >> 64);
         }
-        Bits { first, words: scratch }
+        let empty = scratch.iter().take_while(|word| **word == 0).count();
+        let end = scratch.iter().rposition(|word| *word != 0).map_or(empty, |last| last + 1);
+        Bits { first: first + empty, words: &scratch[empty..end] }
+    }
+}
+
+impl Part {
+    // The periods of 64 days in a row, or of fewer at the end.
+    fn new(of_days: &[u32]) -> Self {
+        let first = of_days.first().map_or(0, |&period| period as usize);
+        let (mut days, mut start) = (Vec::new(), 0);
+        for period in of_days.chunk_by(|one, next| one == next) {
+            days.push(u64::MAX >> (64 - period.len()) << start);
+            start += period.len();
+        }
+        Self { first, days }
     }
 }

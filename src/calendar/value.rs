@@ -145,6 +145,28 @@ impl Calendar {
         longest
     }
 
+    /// The most days of `among` in a row, between two days, both included, that are in the set. Days that are not in `among`
+    /// neither break a streak nor lengthen it.
+    #[must_use]
+    pub fn longest_streak_among(&self, among: &Self, from: Day, until: Day) -> i64 {
+        let (mut longest, mut streak) = (0, 0);
+        for (&word, index) in among.words.iter().zip(among.first..) {
+            let start = i64::from(index) * 64;
+            let days = word & upwards(i64::from(from) - start) & !upwards(i64::from(until) + 1 - start);
+            let mut left = days;
+            if days & self.word(index) == 0 && days != 0 {
+                (left, streak) = (0, 0);
+            }
+            while left != 0 {
+                let day = left & left.wrapping_neg();
+                streak = if self.word(index) & day == 0 { 0 } else { streak + 1 };
+                longest = longest.max(streak);
+                left ^= day;
+            }
+        }
+        longest
+    }
+
     /// The days on which the window of `days` days that ends on them holds a day of the set. At most
     /// [`MAX_TRAILING_DAYS`], at least one.
     pub fn trailing(&self, days: i64) -> Result<Self, String> {
@@ -179,6 +201,11 @@ impl Calendar {
 
     fn day(&self, place: usize) -> Day {
         self.first * 64 + Day::try_from(place).unwrap_or(Day::MAX)
+    }
+
+    fn word(&self, index: i32) -> u64 {
+        let place = usize::try_from(i64::from(index) - i64::from(self.first)).ok();
+        place.and_then(|place| self.words.get(place)).copied().unwrap_or(0)
     }
 
     fn add_word(&mut self, index: i32, word: u64) {
@@ -242,7 +269,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn calendars_are_sets_of_days(days in days(), from in -200..21_100_i32, length in -5..300_i32, window in 1..200_i32) {
+        fn calendars_are_sets_of_days(days in days(), other in days(), from in -200..21_100_i32, length in -5..300_i32, window in 1..200_i32) {
             let (calendar, set) = (of(&days), days.iter().copied().collect::<BTreeSet<Day>>());
             let until = from + length;
             let within: Vec<Day> = set.iter().copied().filter(|day| (from..=until).contains(day)).collect();
@@ -251,6 +278,9 @@ mod tests {
             prop_assert_eq!((calendar.first(), calendar.last()), (set.first().copied(), set.last().copied()));
             prop_assert_eq!(calendar.last_until(from), set.range(..=from).next_back().copied());
             prop_assert_eq!(calendar.contains(from), set.contains(&from));
+            let among: Vec<Day> = other.iter().copied().filter(|day| (from..=until).contains(day)).collect::<BTreeSet<_>>().into_iter().collect();
+            let runs = among.split(|day| !set.contains(day)).map(<[Day]>::len).max().unwrap_or(0);
+            prop_assert_eq!(usize::try_from(calendar.longest_streak_among(&of(&other), from, until)), Ok(runs));
             let streak = |day: &Day| (0..=length).take_while(|step| within.contains(&(day + step))).count();
             let longest = within.iter().map(streak).max().unwrap_or(0);
             prop_assert_eq!(usize::try_from(calendar.longest_streak(from, until)), Ok(longest));

@@ -1,36 +1,6 @@
--- The active days from the registration on, as bits: bit 0 is the day itself, and days that lie in a later month follow those of
--- the month before it.
-WITH active_after AS (
-    SELECT
-        user_id,
-        campaign,
-        registered_on,
-        bit_or(
-            CASE
-                WHEN month <= registered_on THEN active_bits >> (registered_on - month)
-                ELSE active_bits << (month - registered_on)
-            END
-        ) AS days
-    FROM campaign_month
-    WHERE month >= registered_on - 30 AND month <= registered_on + 30
-    GROUP BY user_id, campaign, registered_on
-),
-
-back AS (
-    SELECT
-        campaign,
-        registered_on,
-        sum(CASE WHEN days & 127 <> 0 THEN 1 ELSE 0 END) AS activated,
-        sum((days >> 1) & 1) AS on_1,
-        sum((days >> 7) & 1) AS on_7,
-        sum((days >> 30) & 1) AS on_30
-    FROM active_after
-    GROUP BY campaign, registered_on
-),
-
 -- Users who registered on one day in one campaign, or in none, are alike but for what they did. Their Nth day is known if it
 -- is observed.
-cohort AS (
+WITH cohort AS (
     SELECT
         registered.campaign,
         registered.registered_on,
@@ -43,7 +13,8 @@ cohort AS (
         CASE WHEN registered.registered_on + 7 BETWEEN $first_day AND $as_of THEN registered.users ELSE 0 END AS known_7,
         CASE WHEN registered.registered_on + 30 BETWEEN $first_day AND $as_of THEN registered.users ELSE 0 END AS known_30
     FROM campaign_cohorts AS registered
-    LEFT JOIN back ON registered.campaign = back.campaign AND registered.registered_on = back.registered_on
+    LEFT JOIN campaign_return AS back
+        ON registered.campaign = back.campaign AND registered.registered_on = back.registered_on
 ),
 
 retained AS (
@@ -81,61 +52,38 @@ invitation AS (
     GROUP BY campaign
 ),
 
--- The days that streaks are made of, numbered: a day in a row with another has the next number.
-streak_day AS (
+-- The days that streaks are made of, for each role that has days of its own and, without a name, for all others.
+streak_days AS (
     SELECT
         role,
-        day,
-        cast(date_trunc('month', day) AS date) AS month,
-        cast(row_number() OVER (PARTITION BY role ORDER BY day) AS bigint) AS place
+        calendar(
+            period_start('month', day, 'monday'), CASE WHEN is_work_day OR NOT $streaks_on_work_days THEN day_bit(day) ELSE 0 END
+        ) AS days
     FROM work_days
-    WHERE is_work_day OR NOT $streaks_on_work_days
+    GROUP BY role
 ),
 
--- Who checked in on fewer days than a streak has cannot have completed one, and that is most.
-often AS (
-    SELECT used.user_id, term.campaign, term.start_on, term.end_on, term.streak_days
-    FROM campaign_month AS used
-    INNER JOIN campaign_terms AS term ON used.campaign = term.campaign
-    WHERE used.check_in_bits <> 0
-    GROUP BY used.user_id, term.campaign, term.start_on, term.end_on, term.streak_days
-    HAVING active_days(calendar(used.month, used.check_in_bits), term.start_on, term.end_on) >= term.streak_days
-),
-
-check_in_day AS (
-    SELECT term.campaign, term.streak_days, used.user_id, streak_day.place
-    FROM campaign_month AS used
-    INNER JOIN often AS term ON used.user_id = term.user_id
-    LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON used.role = listed.role
-    INNER JOIN streak_day
-        ON
-            used.month = streak_day.month
-            AND coalesce(listed.role, '') = streak_day.role
-            AND (used.check_in_bits >> (streak_day.day - used.month)) & 1 = 1
-    WHERE used.check_in_bits <> 0 AND streak_day.day >= term.start_on AND streak_day.day <= term.end_on
-),
-
--- Days in a row have the same distance to their number among those with a check-in.
-numbered AS (
+checked_in AS (
     SELECT
-        campaign,
-        streak_days,
-        user_id,
-        place - cast(row_number() OVER (PARTITION BY campaign, user_id ORDER BY place) AS bigint) AS streak
-    FROM check_in_day
+        used.user_id,
+        used.campaign,
+        coalesce(streak_days.role, '') AS role,
+        calendar(used.month, used.check_in_bits) AS days
+    FROM campaign_month AS used
+    LEFT JOIN streak_days ON used.role = streak_days.role
+    WHERE used.check_in_bits <> 0
+    GROUP BY used.user_id, used.campaign, streak_days.role
 ),
 
 completion AS (
     SELECT
-        campaign,
-        count(DISTINCT user_id) AS users
-    FROM (
-        SELECT campaign, user_id
-        FROM numbered
-        GROUP BY campaign, user_id, streak, streak_days
-        HAVING count(*) >= streak_days
-    ) AS completed
-    GROUP BY campaign
+        term.campaign,
+        count(*) AS users
+    FROM checked_in
+    INNER JOIN streak_days ON checked_in.role = streak_days.role
+    INNER JOIN campaign_terms AS term ON checked_in.campaign = term.campaign
+    WHERE longest_streak_among(checked_in.days, streak_days.days, term.start_on, term.end_on) >= greatest(term.streak_days, 1)
+    GROUP BY term.campaign
 ),
 
 funnel AS (

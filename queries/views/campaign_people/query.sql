@@ -16,6 +16,17 @@ checked_in AS (
     GROUP BY user_id
 ),
 
+-- The days that streaks are made of, for each role that has days of its own and, without a name, for all others.
+streak_days AS (
+    SELECT
+        role,
+        calendar(
+            period_start('month', day, 'monday'), CASE WHEN is_work_day OR NOT $streaks_on_work_days THEN day_bit(day) ELSE 0 END
+        ) AS days
+    FROM work_days
+    GROUP BY role
+),
+
 met AS (
     SELECT
         term.campaign,
@@ -24,11 +35,13 @@ met AS (
         person.campaign = '' AND coalesce(person.registered_on BETWEEN term.start_on AND term.end_on, false) AS is_organic,
         person.registered_on,
         person.invited_by,
+        coalesce(listed.role, '') AS role,
         greatest(term.start_on, $first_day) AS start_on,
         least(term.end_on, $as_of) AS end_on,
         greatest(term.streak_days, 1) AS streak_days
     FROM campaign_terms AS term
     CROSS JOIN users AS person
+    LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON person.role = listed.role
     WHERE NOT person.is_internal
 )
 
@@ -41,8 +54,8 @@ SELECT
     nullif(met.invited_by, '') AS invited_by,
     coalesce(active_days(active.days, met.registered_on, met.registered_on + 6), 0) AS days_in_first_7,
     coalesce(active_days(checked_in.days, met.start_on, met.end_on), 0) AS check_in_days,
-    coalesce(longest_streak(checked_in.days, met.start_on, met.end_on), 0) AS longest_streak,
-    coalesce(longest_streak(checked_in.days, met.start_on, met.end_on), 0) >= met.streak_days AS has_completed,
+    coalesce(longest_streak_among(checked_in.days, streak_days.days, met.start_on, met.end_on), 0) AS longest_streak,
+    coalesce(longest_streak_among(checked_in.days, streak_days.days, met.start_on, met.end_on), 0) >= met.streak_days AS has_completed,
     coalesce(
         active_days(active.days, met.registered_on + 1, met.registered_on + 1)
         + active_days(active.days, met.registered_on + 7, met.registered_on + 7)
@@ -57,4 +70,5 @@ SELECT
 FROM met
 LEFT JOIN active ON met.user_id = active.user_id
 LEFT JOIN checked_in ON met.user_id = checked_in.user_id
+LEFT JOIN streak_days ON met.role = streak_days.role
 ORDER BY campaign, user_id

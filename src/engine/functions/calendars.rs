@@ -23,6 +23,7 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("was_active", &[Calendar, Date], DataType::Boolean, was_active),
         Function::new("calendar_days", &[Calendar], list, calendar_days),
         Function::new("longest_streak", &[Calendar, Date, Date], DataType::Int64, longest_streak),
+        Function::new("longest_streak_among", &[Calendar, Calendar, Date, Date], DataType::Int64, longest_streak_among),
         Function::new("days_since_active", &[Calendar, Date], DataType::Int64, days_since_active),
         Function::new("trailing", &[Calendar, Integer], DataType::Binary, trailing),
     ]
@@ -47,6 +48,36 @@ fn active_days(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn longest_streak(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     between(arguments, Calendar::longest_streak)
+}
+
+fn longest_streak_among(arguments: &[ArrayRef]) -> Result<ArrayRef> {
+    // The days that a streak is made of are the same for many rows.
+    let mut decoded = Last::default();
+    let among = binaries(arguments, 1)?.iter();
+    let ends = dates(arguments, 2)?.iter().zip(dates(arguments, 3)?);
+    let numbers = calendars(arguments)?.zip(among.zip(ends)).map(|(calendar, (among, (from, until)))| {
+        let (Some(calendar), Some(among), Some(from), Some(until)) = (calendar?, among, from, until) else {
+            return Ok(None);
+        };
+        Ok(Some(calendar.longest_streak_among(decoded.get(among)?, from, until)))
+    });
+    Ok(Arc::new(numbers.collect::<Result<Int64Array>>()?))
+}
+
+/// The calendar decoded last, with the bytes that it was.
+#[derive(Default)]
+struct Last<'a> {
+    bytes: &'a [u8],
+    calendar: Calendar,
+}
+
+impl<'a> Last<'a> {
+    fn get(&mut self, bytes: &'a [u8]) -> Result<&Calendar> {
+        if bytes != self.bytes {
+            (self.bytes, self.calendar) = (bytes, decode(bytes)?);
+        }
+        Ok(&self.calendar)
+    }
 }
 
 fn between(arguments: &[ArrayRef], number: fn(&Calendar, i32, i32) -> i64) -> Result<ArrayRef> {
@@ -109,8 +140,11 @@ fn trailing(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 /// The calendars of the first argument.
 fn calendars(arguments: &[ArrayRef]) -> Result<impl Iterator<Item = Result<Option<Calendar>>>> {
-    let values = arguments.first().and_then(|array| array.as_binary_opt::<i32>()).ok_or_else(|| mistyped(0))?;
-    Ok(values.iter().map(|bytes| bytes.map(decode).transpose()))
+    Ok(binaries(arguments, 0)?.iter().map(|bytes| bytes.map(decode).transpose()))
+}
+
+fn binaries(arguments: &[ArrayRef], place: usize) -> Result<&BinaryArray> {
+    arguments.get(place).and_then(|array| array.as_binary_opt::<i32>()).ok_or_else(|| mistyped(place))
 }
 
 fn decode(bytes: &[u8]) -> Result<Calendar> {
