@@ -2,9 +2,9 @@ SELECT
     day,
     app_id,
     users AS peak_users,
-    to_char(users_at AT TIME ZONE $time_zone, '%Y-%m-%dT%H:%M:%S%.3f%:z') AS peak_at,
+    local_instant(users_at, $time_zone) AS peak_at,
     rooms AS peak_rooms,
-    coalesce(to_char(rooms_at AT TIME ZONE $time_zone, '%Y-%m-%dT%H:%M:%S%.3f%:z'), '') AS rooms_peak_at,
+    coalesce(local_instant(rooms_at, $time_zone), '') AS rooms_peak_at,
     largest_room AS largest_room_id,
     largest_room_users AS largest_room
 FROM concurrency_moments

@@ -2,7 +2,7 @@ SELECT
     day,
     app_id,
     peak_users,
-    to_char(peak_at AT TIME ZONE $time_zone, '%Y-%m-%dT%H:%M:%S%.3f%:z') AS peak_at,
+    local_instant(peak_at, $time_zone) AS peak_at,
     peak_rooms,
     largest_room
 FROM concurrency_day

@@ -1,9 +1,10 @@
-//! The SQL functions of this program: exact rates and seconds, the ends of periods, and activity calendars.
+//! The SQL functions of this program: exact rates and seconds, local time, the ends of periods, and activity calendars.
 //! They are known by name on every engine; what a metric does with them is not known here.
 
 mod aggregate;
 mod calendars;
 mod day_counts;
+mod instants;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -25,12 +26,13 @@ pub const RATE: DataType = DataType::Decimal128(38, 6);
 /// Seconds have three decimals: a millisecond is exact.
 pub const SECONDS: DataType = DataType::Decimal128(38, 3);
 
-/// Makes the functions known: `rate`, `seconds`, `period_start`, `period_end`, `period_after`, and those about calendars.
+/// Makes the functions known: `rate`, `seconds`, `local_instant`, `period_start`, `period_end`, `period_after`, and those about calendars.
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    use Argument::{Date, Integer, Text};
+    use Argument::{Date, Instant, Integer, Text};
     let functions = [
         Function::new("rate", &[Integer, Integer], RATE, rates),
         Function::new("seconds", &[Integer], SECONDS, seconds),
+        Function::new("local_instant", &[Instant, Text], DataType::Utf8, instants::local_instants),
         Function::new("period_start", &[Text, Date, Text], DataType::Date32, period_starts),
         Function::new("period_end", &[Text, Date, Text], DataType::Date32, period_ends),
         Function::new("period_after", &[Text, Date, Integer, Text], DataType::Date32, periods_after),
@@ -52,6 +54,8 @@ enum Argument {
     Date,
     /// Any text.
     Text,
+    /// A timestamp with a time zone.
+    Instant,
     /// What `calendar` gives.
     Calendar,
 }
@@ -64,6 +68,9 @@ impl Argument {
                 (given.is_string() || given.is_null() || *given == DataType::Date32).then_some(DataType::Date32)
             }
             Self::Text => (given.is_string() || given.is_null()).then_some(DataType::Utf8),
+            Self::Instant => {
+                (given.is_null() || matches!(given, DataType::Timestamp(_, Some(_)))).then(instants::instant)
+            }
             Self::Calendar => (given.is_binary() || given.is_null()).then_some(DataType::Binary),
         }
     }
@@ -73,6 +80,7 @@ impl Argument {
             Self::Integer => "integer",
             Self::Date => "date",
             Self::Text => "text",
+            Self::Instant => "instant",
             Self::Calendar => "calendar",
         }
     }
@@ -336,6 +344,12 @@ mod tests {
         check("day_counts(b, 1) filter (where b > 4)[31] from (values (1073741824), (4)) v(b)", "1").await;
         check("day_counts(2147483648, 1)", "bits=2147483648 are no bits of a month").await;
         check("day_counts(-1, 1)", "bits=-1 are no bits of a month").await;
+        check(
+            "local_instant(to_timestamp_micros(7) at time zone 'UTC', 'Asia/Tokyo')",
+            "1970-01-01T09:00:00.000+09:00",
+        )
+        .await;
+        check("local_instant(to_timestamp_micros(7), 'Asia/Tokyo')", "local_instant(instant, text) cannot take").await;
         check("seconds(1234567)", "1234.567").await;
         check("seconds(-1)", "-0.001").await;
         check("seconds(9223372036854775807)", "9223372036854775.807").await;
