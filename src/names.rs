@@ -78,7 +78,12 @@ impl Names {
 
     /// The texts in the order of their numbers.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        (0..low(self.len())).map(|number| self.text(number))
+        self.texts_after(0)
+    }
+
+    /// The texts that were added when there were so many, in the order of their numbers.
+    pub(crate) fn texts_after(&self, count: usize) -> impl Iterator<Item = &str> {
+        (low(count)..low(self.len())).map(|number| self.text(number))
     }
 
     /// What the text is a name in.

@@ -1,21 +1,21 @@
 //! How much each app was used in each week, and by how many. See `queries/states/app_week/query.sql`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use rayon::slice::ParallelSliceMut;
 
 use super::days::read_days;
-use super::{Frame, Inputs, Rows, batch, coded, files_of, keys, texts};
-use crate::columns::Wanted;
+use super::pairs::PERSONAL;
+use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, keys, texts};
+use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::{Day, Grain};
 
 const BY_USER: Wanted =
     Wanted { table: "app_user_day", texts: &["app_id", "user_id"], others: &["human_events", "usage_ms"] };
-const BY_ORG: Wanted = Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["human_events"] };
 
 /// A row of the result; of apps by their number.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,113 +28,111 @@ struct Use {
 }
 
 /// The apps of each week, and what is counted of them, in the order of weeks.
-#[derive(Default)]
 struct Weeks {
+    grain: Grain,
     apps: Names,
-    weeks: Vec<(Day, Vec<Use>)>,
+    all: Vec<(Day, Vec<Use>)>,
+}
+
+/// Who used which app in the week that is being read.
+#[derive(Default)]
+struct Users {
+    names: Names,
+    // The first day of the week.
+    week: Option<Day>,
+    // The users of an app on a day are neighbours.
+    used: Vec<u32>,
+    // An app, and where its users of a day are.
+    runs: Vec<(u32, Range<usize>)>,
 }
 
 /// The apps of all weeks.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let mut weeks = Weeks::default();
-    let fits = weeks.count_users(inputs, frame)? && weeks.count_orgs(inputs, frame)?;
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+    let mut weeks = Weeks { grain: Grain::Week(frame.week_start), apps: Names::default(), all: Vec::new() };
+    let fits = weeks.count_users(inputs, frame)? && weeks.count_orgs(inputs, frame, shared)?;
     Ok(fits.then(|| Box::new(weeks.batches(schema).into_iter()) as Rows))
 }
 
 impl Weeks {
     // Whether the memory was enough.
     fn count_users(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
-        let (mut users, mut pairs) = (Names::default(), Pairs::new(frame));
+        let mut users = Users::default();
         for day in read_days(BY_USER, files_of(inputs, BY_USER.table)?)? {
             let (day, chunks) = day?;
-            if let Some(ended) = pairs.begin(day) {
-                self.end_users(ended, &mut pairs, users.len());
+            let week = self.grain.first_day(self.grain.index(day));
+            if let Some(ended) = users.week.replace(week).filter(|before| *before != week) {
+                users.end(self.week(ended));
             }
             for chunk in &chunks {
-                let apps = chunk.texts("app_id")?.numbered(&mut self.apps);
-                let ids = chunk.texts("user_id")?.numbered(&mut users);
-                let uses = self.week(pairs.week.unwrap_or_default());
-                let columns = chunk.numbers("human_events")?.iter().zip(chunk.numbers("usage_ms")?);
-                for (row, (&events, &usage_ms)) in columns.enumerate() {
-                    let app = apps.of(row);
-                    let used = &mut uses[app as usize];
-                    used.events += events;
-                    used.usage_ms += usage_ms;
-                    pairs.add(app, ids.of(row));
-                }
+                self.add(week, chunk, &mut users)?;
             }
-            if !pairs.fit_beside(users.bytes()) {
+            if users.bytes() as u64 > frame.memory {
                 return Ok(false);
             }
         }
-        if let Some(ended) = pairs.week.take() {
-            self.end_users(ended, &mut pairs, users.len());
+        if let Some(ended) = users.week.take() {
+            users.end(self.week(ended));
         }
         Ok(true)
     }
 
-    fn end_users(&mut self, week: Day, pairs: &mut Pairs, users: usize) {
-        let mut was_seen = vec![false; users];
-        let mut of_all = 0;
+    fn add(&mut self, week: Day, chunk: &Chunk, users: &mut Users) -> Result<()> {
+        let texts = chunk.texts("app_id")?;
+        let apps = texts.numbered(&mut self.apps);
+        let ids = chunk.texts("user_id")?.numbered(&mut users.names);
+        let (events, usage_ms) = (chunk.numbers("human_events")?, chunk.numbers("usage_ms")?);
         let uses = self.week(week);
-        for (app, user) in pairs.distinct() {
-            uses[app as usize].users += 1;
-            if !std::mem::replace(&mut was_seen[user as usize], true) {
-                of_all += 1;
-            }
+        let mut start = 0;
+        for same in texts.keys().chunk_by(|one, next| one == next) {
+            let rows = start..start + same.len();
+            let app = apps.of(start);
+            start = rows.end;
+            let used = &mut uses[app as usize];
+            used.events += events[rows.clone()].iter().sum::<i64>();
+            used.usage_ms += usage_ms[rows.clone()].iter().sum::<i64>();
+            let first = users.used.len();
+            users.used.extend(rows.map(|row| ids.of(row)));
+            users.runs.push((app, first..users.used.len()));
         }
-        for used in uses {
-            used.users_of_all = of_all;
-        }
-        pairs.seen.clear();
+        Ok(())
     }
 
-    fn count_orgs(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
-        let (mut orgs, mut pairs) = (Names::default(), Pairs::new(frame));
-        let personal = orgs.number(0, "");
-        for day in read_days(BY_ORG, files_of(inputs, BY_ORG.table)?)? {
-            let (day, chunks) = day?;
-            if let Some(ended) = pairs.begin(day) {
-                self.end_orgs(ended, &mut pairs);
-            }
-            for chunk in &chunks {
-                let ids = chunk.texts("org_id")?.numbered(&mut orgs);
-                let apps = chunk.texts("app_id")?.numbered(&mut self.apps);
-                for (row, _) in chunk.numbers("human_events")?.iter().enumerate().filter(|(_, events)| **events > 0) {
-                    let org = ids.of(row);
-                    if org != personal {
-                        pairs.add(apps.of(row), org);
-                    }
+    fn count_orgs(&mut self, inputs: &Inputs, frame: Frame, shared: &Shared) -> Result<bool> {
+        // By the number of an app among the shared ones: its number here.
+        let mut numbers: Vec<u32> = Vec::new();
+        // By pair of an organisation and an app: the last week that it was counted in.
+        let mut last_weeks: Vec<Option<Day>> = Vec::new();
+        for day in shared.apps.days(inputs)? {
+            let (day, files) = day?;
+            let week = self.grain.first_day(self.grain.index(day));
+            let known = shared.apps.known();
+            numbers.extend(known.others.texts_after(numbers.len()).map(|app| self.apps.number(0, app)));
+            last_weeks.resize(known.ids.len(), None);
+            let uses = self.week(week);
+            for row in files.iter().flat_map(|file| &file.rows).filter(|row| row.is_human()) {
+                let (org, app) = known.ids[row.pair()];
+                if org != PERSONAL && last_weeks[row.pair()].replace(week) != Some(week) {
+                    uses[numbers[app as usize] as usize].orgs += 1;
                 }
             }
-            if !pairs.fit_beside(orgs.bytes()) {
+            drop(known);
+            if !shared.apps.fit(frame, size_of_val(last_weeks.as_slice())) {
                 return Ok(false);
             }
         }
-        if let Some(ended) = pairs.week.take() {
-            self.end_orgs(ended, &mut pairs);
-        }
         Ok(true)
-    }
-
-    fn end_orgs(&mut self, week: Day, pairs: &mut Pairs) {
-        let uses = self.week(week);
-        for (app, _) in pairs.distinct() {
-            uses[app as usize].orgs += 1;
-        }
-        pairs.seen.clear();
     }
 
     /// The counts of a week, with a place for every app that is known by now.
     fn week(&mut self, week: Day) -> &mut Vec<Use> {
-        let place = match self.weeks.binary_search_by_key(&week, |(known, _)| *known) {
+        let place = match self.all.binary_search_by_key(&week, |(known, _)| *known) {
             Ok(place) => place,
             Err(place) => {
-                self.weeks.insert(place, (week, Vec::new()));
+                self.all.insert(place, (week, Vec::new()));
                 place
             }
         };
-        let uses = &mut self.weeks[place].1;
+        let uses = &mut self.all[place].1;
         uses.resize(self.apps.len(), Use::default());
         uses
     }
@@ -161,44 +159,33 @@ impl Weeks {
                 ],
             )
         };
-        self.weeks.iter().map(batch).collect()
+        self.all.iter().map(batch).collect()
     }
 }
 
-/// Who used which app in the week that is being read: the number of an app in the upper half, that of who used it in the
-/// lower one, since one number is sorted faster than two.
-struct Pairs {
-    grain: Grain,
-    memory: u64,
-    // The first day of the week.
-    week: Option<Day>,
-    seen: Vec<u64>,
-}
-
-impl Pairs {
-    fn new(frame: Frame) -> Self {
-        Self { grain: Grain::Week(frame.week_start), memory: frame.memory, week: None, seen: Vec::new() }
+impl Users {
+    /// Counts the users of each app in the week, and begins another one.
+    fn end(&mut self, uses: &mut [Use]) {
+        // By user: the number of the app that was counted last, and one more.
+        let mut counted_in = vec![0; self.names.len()];
+        let mut of_all = 0;
+        self.runs.sort_unstable_by_key(|(app, _)| *app);
+        for (app, range) in self.runs.drain(..) {
+            for &user in &self.used[range] {
+                let before = std::mem::replace(&mut counted_in[user as usize], app + 1);
+                of_all += i64::from(before == 0);
+                uses[app as usize].users += i64::from(before != app + 1);
+            }
+        }
+        for used in uses {
+            used.users_of_all = of_all;
+        }
+        self.used.clear();
     }
 
-    /// Goes on to the week of a day; gives the week that has ended with it.
-    fn begin(&mut self, day: Day) -> Option<Day> {
-        let week = self.grain.first_day(self.grain.index(day));
-        self.week.replace(week).filter(|before| *before != week)
-    }
-
-    fn add(&mut self, app: u32, user: u32) {
-        self.seen.push(u64::from(app) << 32 | u64::from(user));
-    }
-
-    /// Each pair once.
-    #[expect(clippy::cast_possible_truncation, reason = "a pair is two numbers of 32 bits")]
-    fn distinct(&mut self) -> impl Iterator<Item = (u32, u32)> {
-        self.seen.par_sort_unstable();
-        self.seen.dedup();
-        self.seen.iter().map(|&pair| ((pair >> 32) as u32, pair as u32))
-    }
-
-    fn fit_beside(&self, names: usize) -> bool {
-        (names + self.seen.len() * size_of::<u64>()) as u64 <= self.memory
+    fn bytes(&self) -> usize {
+        let runs = size_of_val(self.runs.as_slice());
+        // And a number for each name, at the end of the week.
+        runs + self.names.bytes() + (self.used.len() + self.names.len()) * size_of::<u32>()
     }
 }

@@ -1,78 +1,115 @@
 //! The connectors and low-code apps that organisations used in each week. See `queries/states/asset_week/query.sql`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{FilesOfDay, periods, read, side_by_side};
-use super::orgs::{numbers, runs};
-use super::{Frame, Inputs, Rows, batch, files_of};
+use super::days::read;
+use super::pairs::{FileOfPairs, Known, PERSONAL};
+use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, keys, texts};
 use crate::columns::Wanted;
 use crate::error::Result;
+use crate::names::Names;
 use crate::period::{Day, Grain};
 
-const USE: Wanted =
-    Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["human_events", "machine_events"] };
 const APPS: Wanted = Wanted { table: "apps", texts: &["app_id", "category"], others: &["valid_from", "valid_until"] };
+// In their order.
 const KINDS: [&str; 2] = ["connector", "lowcode"];
 
-/// The days on which an app is of a kind.
-type Stretch = (Day, Day, &'static str);
+/// The days on which an app is of a kind, by the place of the kind.
+type Stretch = (Day, Day, usize);
 
-/// An organisation, a kind and an app of it.
-type Asset<'a> = (String, &'static str, &'a str);
+/// An organisation, the place of a kind, and an app.
+type Asset = (u32, usize, u32);
+
+/// The connectors and low-code apps.
+struct Apps {
+    stretches: HashMap<String, Vec<Stretch>>,
+    // By the number of an app: whether it is in `stretches`.
+    are_assets: Vec<bool>,
+    // By pair: the week in which it was last an asset of each kind.
+    last_weeks: Vec<[Option<Day>; KINDS.len()]>,
+}
 
 /// The assets of each week.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let mut apps: HashMap<String, Vec<Stretch>> = HashMap::new();
-    for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
-        let ids = chunk.texts("app_id")?.each(|id| id);
-        let kinds = chunk.texts("category")?.each(|category| KINDS.into_iter().find(|kind| *kind == category));
-        let (from, until) = (chunk.days("valid_from")?, chunk.days("valid_until")?);
-        for row in 0..chunk.rows() {
-            if let Some(kind) = kinds.of(row) {
-                apps.entry_ref(ids.of(row)).or_default().push((from[row], until[row], kind));
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+    let mut apps = Apps::read(inputs)?;
+    let mut weeks: Vec<(Day, Vec<Asset>)> = Vec::new();
+    let mut held = 0;
+    let grain = Grain::Week(frame.week_start);
+    for day in shared.apps.days(inputs)? {
+        let (day, files) = day?;
+        let week = grain.first_day(grain.index(day));
+        if week < frame.wanted.0 || week > frame.wanted.1 {
+            continue;
+        }
+        let assets = match weeks.last_mut() {
+            Some((known, assets)) if *known == week => assets,
+            _ => &mut weeks.push_mut((week, Vec::new())).1,
+        };
+        let before = assets.len();
+        apps.add(day, week, &files, &shared.apps.known(), assets);
+        held += assets.len() - before;
+        if !shared.apps.fit(frame, held * size_of::<Asset>()) {
+            return Ok(None);
+        }
+    }
+    let known = shared.apps.known();
+    let names = [&known.orgs, &known.others].map(texts);
+    let [orgs, apps] = [&known.orgs, &known.others].map(|names: &Names| names.ranks().ranks);
+    let schema = Arc::clone(schema);
+    let rows = weeks.into_iter().map(move |(week, mut assets)| {
+        assets.sort_unstable_by_key(|&(org, kind, app)| (orgs[org as usize], kind, apps[app as usize]));
+        of_week(week, &assets, &names, &schema)
+    });
+    Ok(Some(Box::new(rows)))
+}
+
+impl Apps {
+    fn read(inputs: &Inputs) -> Result<Self> {
+        let mut stretches: HashMap<String, Vec<Stretch>> = HashMap::new();
+        for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
+            let ids = chunk.texts("app_id")?.each(|id| id);
+            let kinds = chunk.texts("category")?.each(|category| KINDS.iter().position(|kind| *kind == category));
+            let (from, until) = (chunk.days("valid_from")?, chunk.days("valid_until")?);
+            for row in 0..chunk.rows() {
+                if let Some(kind) = kinds.of(row) {
+                    stretches.entry_ref(ids.of(row)).or_default().push((from[row], until[row], kind));
+                }
+            }
+        }
+        Ok(Self { stretches, are_assets: Vec::new(), last_weeks: Vec::new() })
+    }
+
+    /// Adds those assets of a day that are not yet of its week.
+    fn add(&mut self, day: Day, week: Day, files: &[Arc<FileOfPairs>], known: &Known, assets: &mut Vec<Asset>) {
+        let Self { stretches, are_assets, last_weeks } = self;
+        are_assets.extend(known.others.texts_after(are_assets.len()).map(|app| stretches.contains_key(app)));
+        last_weeks.resize(known.ids.len(), Default::default());
+        for row in files.iter().flat_map(|file| &file.rows).filter(|row| row.is_human() || row.is_marked()) {
+            let (org, app) = known.ids[row.pair()];
+            if org == PERSONAL || !are_assets[app as usize] {
+                continue;
+            }
+            let of_app = stretches.get(known.others.text(app)).into_iter().flatten();
+            let Some((.., kind)) = { of_app }.find(|(from, until, _)| *from <= day && day <= *until) else { continue };
+            if last_weeks[row.pair()][*kind].replace(week) != Some(week) {
+                assets.push((org, *kind, app));
             }
         }
     }
-    let mut work = periods(files_of(inputs, USE.table)?, Grain::Week(frame.week_start))?;
-    work.retain(|week, _| *week >= frame.wanted.0 && *week <= frame.wanted.1);
-    let (work, schema) = (work.into_iter().collect(), Arc::clone(schema));
-    Ok(Some(Box::new(side_by_side(work, move |(week, days)| of_week(*week, days, &apps, &schema)))))
 }
 
-fn of_week(
-    week: Day,
-    days: &[FilesOfDay],
-    apps: &HashMap<String, Vec<Stretch>>,
-    schema: &SchemaRef,
-) -> Result<RecordBatch> {
-    let mut assets: BTreeSet<Asset<'_>> = BTreeSet::new();
-    for (day, files) in days {
-        let chunks = read(USE, files)?;
-        let asset = |app: &str| {
-            let (app, stretches) = apps.get_key_value(app)?;
-            let of_day = stretches.iter().find(|(from, until, _)| from <= day && day <= until);
-            of_day.map(|&(_, _, kind)| (kind, app.as_str()))
-        };
-        let known = chunks.iter().map(|chunk| Ok(chunk.texts("app_id")?.each(asset))).collect::<Result<Vec<_>>>()?;
-        let (human, machine) = (numbers(&chunks, "human_events")?, numbers(&chunks, "machine_events")?);
-        for run in runs(&chunks)? {
-            let (human, machine, known) = (human[run.chunk], machine[run.chunk], &known[run.chunk]);
-            let used = run.rows.filter(|&row| human[row] + machine[row] > 0);
-            assets.extend(used.filter_map(|row| known.of(row)).map(|(kind, app)| (run.org.to_owned(), kind, app)));
-        }
-    }
+fn of_week(week: Day, assets: &[Asset], names: &[StringArray; 2], schema: &SchemaRef) -> Result<RecordBatch> {
     batch(
         schema,
         vec![
             Arc::new(Date32Array::from_value(week, assets.len())),
-            Arc::new(StringArray::from_iter_values(assets.iter().map(|(org, _, _)| org))),
-            Arc::new(StringArray::from_iter_values(assets.iter().map(|(_, kind, _)| kind))),
-            Arc::new(StringArray::from_iter_values(assets.iter().map(|(_, _, app)| app))),
+            Arc::new(coded(&names[0], keys(assets.iter().map(|(org, ..)| *org)))?),
+            Arc::new(StringArray::from_iter_values(assets.iter().map(|(_, kind, _)| KINDS[*kind]))),
+            Arc::new(coded(&names[1], keys(assets.iter().map(|(.., app)| *app)))?),
         ],
     )
 }

@@ -1,13 +1,14 @@
 //! Days of stored tables: which files each has, and many of them worked on at once. It does not know what is in them.
 
-use std::collections::BTreeMap;
-
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::Input;
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
-use crate::period::{Day, Grain};
+use crate::period::Day;
+
+/// A day with its files.
+pub(super) type FilesOfDay = (Day, Vec<Input>);
 
 /// The days of a table, in order, each with its files.
 pub(super) fn days(inputs: &[Input]) -> Result<Vec<FilesOfDay>> {
@@ -24,18 +25,6 @@ pub(super) fn days(inputs: &[Input]) -> Result<Vec<FilesOfDay>> {
         }
     }
     Ok(days)
-}
-
-/// A day with its files.
-pub(super) type FilesOfDay = (Day, Vec<Input>);
-
-/// The days of a table by the first day of their period.
-pub(super) fn periods(inputs: &[Input], grain: Grain) -> Result<BTreeMap<Day, Vec<FilesOfDay>>> {
-    let mut periods: BTreeMap<Day, Vec<FilesOfDay>> = BTreeMap::new();
-    for (day, files) in days(inputs)? {
-        periods.entry(grain.first_day(grain.index(day))).or_default().push((day, files));
-    }
-    Ok(periods)
 }
 
 /// All rows of some files, in their order.

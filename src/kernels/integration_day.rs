@@ -1,21 +1,22 @@
 //! What each organisation's apps of a day say of deep integration. See `queries/states/integration_day/query.sql`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Date32Array, RecordBatch, StringArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{days, read, side_by_side};
-use super::orgs::{numbers, runs};
-use super::{Frame, Input, Inputs, Rows, batch, files_of};
+use super::days::read;
+use super::pairs::{FileOfPairs, Known, PERSONAL, Row};
+use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::period::{Day, format_day};
 
-const USE: Wanted =
-    Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["human_events", "machine_events"] };
 const APPS: Wanted =
     Wanted { table: "apps", texts: &["app_id", "category", "system", "stage"], others: &["valid_from", "valid_until"] };
 const DEFINITIONS: Wanted = Wanted { table: "deep_definitions", texts: &["excluded_categories"], others: &["day"] };
@@ -34,48 +35,63 @@ const STAGES: [(&str, u8); 4] = [("store", STORE), ("process", PROCESS), ("flow"
 struct App {
     from: Day,
     until: Day,
-    category: String,
     // Escaped, as it stands in a list.
-    system: String,
+    category: String,
+    // By its number; none counts for no app.
+    system: u32,
     facts: u8,
 }
 
 /// What is known of apps, and what is excluded on which day.
-struct Known {
-    apps: HashMap<String, Vec<App>>,
+struct Apps {
+    rows: HashMap<String, Vec<App>>,
+    // Escaped; number [`NONE`] is the empty text.
+    systems: Names,
     excluded: HashMap<Day, Arc<BTreeSet<String>>>,
 }
 
+/// The facts of an app on a day, and its system.
+type Fact = (u8, u32);
+
+// No system.
+const NONE: u32 = 0;
+
 /// A row of the result.
 struct OrgDay<'a> {
-    org: &'a str,
+    org: u32,
     facts: u8,
-    systems: String,
+    systems: Cow<'a, str>,
 }
 
 /// The organisations with an event on each day.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let known = Known::read(inputs)?;
-    let mut work = days(files_of(inputs, USE.table)?)?;
-    work.retain(|(day, _)| *day >= frame.wanted.0 && *day <= frame.wanted.1);
-    let schema = Arc::clone(schema);
-    Ok(Some(Box::new(side_by_side(work, move |(day, files)| known.of_day(*day, files, &schema)))))
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+    let apps = Apps::read(inputs)?;
+    let (pairs, schema) = (Arc::clone(&shared.apps), Arc::clone(schema));
+    let is_wanted = move |day: Day| day >= frame.wanted.0 && day <= frame.wanted.1;
+    let rows = pairs.days(inputs)?.filter_map(move |day| match day {
+        Ok((day, files)) => is_wanted(day).then(|| apps.of_day(day, &files, &pairs.known(), &schema)),
+        Err(error) => Some(Err(error)),
+    });
+    Ok(Some(Box::new(rows)))
 }
 
-impl Known {
+impl Apps {
     fn read(inputs: &Inputs) -> Result<Self> {
         let mut apps: HashMap<String, Vec<App>> = HashMap::new();
+        let mut numbers = Names::default();
+        numbers.number(0, "");
         for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
             let text = |name| Ok::<_, Error>(chunk.texts(name)?.each(|text| text));
-            let (ids, categories, systems) = (text("app_id")?, text("category")?, text("system")?);
+            let (ids, categories) = (text("app_id")?, text("category")?);
+            let systems = chunk.texts("system")?.each(|system| numbers.number(0, &escaped(system)));
             let facts = chunk.texts("stage")?.each(facts_of_stages);
             let (from, until) = (chunk.days("valid_from")?, chunk.days("valid_until")?);
             for row in 0..chunk.rows() {
                 apps.entry_ref(ids.of(row)).or_default().push(App {
                     from: from[row],
                     until: until[row],
-                    category: categories.of(row).to_owned(),
-                    system: escaped(systems.of(row)),
+                    category: escaped(categories.of(row)),
+                    system: systems.of(row),
                     facts: facts.of(row),
                 });
             }
@@ -94,58 +110,60 @@ impl Known {
                 excluded.insert(day, set);
             }
         }
-        Ok(Self { apps, excluded })
+        Ok(Self { rows: apps, systems: numbers, excluded })
     }
 
-    /// The facts of an app on a day, and its system if that counts.
-    fn fact(&self, app: &str, day: Day, excluded: &BTreeSet<String>) -> (u8, &str) {
-        let rows = self.apps.get(app).map(Vec::as_slice).unwrap_or_default();
+    fn fact(&self, app: &str, day: Day, excluded: &BTreeSet<String>) -> Fact {
+        let rows = self.rows.get(app).map(Vec::as_slice).unwrap_or_default();
         match rows.iter().find(|row| row.from <= day && day <= row.until) {
             // An app that nothing is known of is no sign of chat or payroll only.
-            None => (ELIGIBLE, ""),
-            Some(row) if row.category.is_empty() => (ELIGIBLE, ""),
-            Some(row) if excluded.contains(&escaped(&row.category)) => (0, ""),
-            Some(row) if row.system.is_empty() => (ELIGIBLE | row.facts, ""),
-            Some(row) => (ELIGIBLE | PRODUCTION | row.facts, &row.system),
+            None => (ELIGIBLE, NONE),
+            Some(row) if row.category.is_empty() => (ELIGIBLE, NONE),
+            Some(row) if excluded.contains(&row.category) => (0, NONE),
+            Some(row) if row.system == NONE => (ELIGIBLE | row.facts, NONE),
+            Some(row) => (ELIGIBLE | PRODUCTION | row.facts, row.system),
         }
     }
 
-    fn of_day(&self, day: Day, files: &[Input], schema: &SchemaRef) -> Result<RecordBatch> {
+    fn of_day(&self, day: Day, files: &[Arc<FileOfPairs>], known: &Known, schema: &SchemaRef) -> Result<RecordBatch> {
         let unknown = || Error::Internal(format!("no definition of deep integration holds on {}", format_day(day)));
         let excluded = self.excluded.get(&day).ok_or_else(unknown)?;
-        let chunks = read(USE, files)?;
-        let apps = chunks.iter().map(|chunk| Ok(chunk.texts("app_id")?.each(|app| self.fact(app, day, excluded))));
-        let apps = apps.collect::<Result<Vec<_>>>()?;
-        let (human, machine) = (numbers(&chunks, "human_events")?, numbers(&chunks, "machine_events")?);
-        let mut orgs = Vec::new();
-        let mut systems: Vec<&str> = Vec::new();
-        for same in runs(&chunks)?.chunk_by(|one, other| one.org == other.org) {
-            let mut facts = None;
-            systems.clear();
-            for run in same {
-                let (human, machine, apps) = (human[run.chunk], machine[run.chunk], &apps[run.chunk]);
-                for row in run.rows.clone() {
-                    if human[row] + machine[row] == 0 {
-                        continue;
-                    }
-                    let (fact, system) = apps.of(row);
+        let mut facts_of: Vec<Option<Fact>> = vec![None; known.others.len()];
+        let mut orgs: Vec<OrgDay> = Vec::new();
+        let mut systems: Vec<u32> = Vec::new();
+        for file in files {
+            let same_org = |one: &Row, next: &Row| known.ids[one.pair()].0 == known.ids[next.pair()].0;
+            for rows in file.rows.chunk_by(same_org) {
+                let mut facts = None;
+                systems.clear();
+                for row in rows.iter().filter(|row| row.is_human() || row.is_marked()) {
+                    let app = known.ids[row.pair()].1;
+                    let fact = || self.fact(known.others.text(app), day, excluded);
+                    let (fact, system) = *facts_of[app as usize].get_or_insert_with(fact);
                     facts = Some(facts.unwrap_or(0) | fact);
-                    if !system.is_empty() && !systems.contains(&system) {
+                    if system != NONE && !systems.contains(&system) {
                         systems.push(system);
                     }
                 }
-            }
-            if let (Some(facts), Some(run)) = (facts, same.first()) {
-                systems.sort_unstable();
-                orgs.push(OrgDay { org: run.org, facts, systems: systems.join(";") });
+                let org = rows.first().map_or(PERSONAL, |row| known.ids[row.pair()].0);
+                if let Some(facts) = facts.filter(|_| org != PERSONAL) {
+                    orgs.push(OrgDay { org, facts, systems: self.joined(&systems) });
+                }
             }
         }
-        let has = |bit: u8| Arc::new(orgs.iter().map(|org| Some(org.facts & bit != 0)).collect::<BooleanArray>());
+        // A large day has several files, and no organisation is in two of them.
+        if files.len() > 1 {
+            orgs.sort_unstable_by_key(|org| known.orgs.text(org.org));
+        }
+        let has = |bit: u8| {
+            let has = |place: usize| orgs[place].facts & bit != 0;
+            Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(orgs.len(), has), None))
+        };
         batch(
             schema,
             vec![
                 Arc::new(Date32Array::from_value(day, orgs.len())),
-                Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| org.org))),
+                Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| known.orgs.text(org.org)))),
                 has(ELIGIBLE),
                 has(PRODUCTION),
                 has(STORE),
@@ -155,6 +173,18 @@ impl Known {
                 Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| &org.systems))),
             ],
         )
+    }
+
+    fn joined(&self, systems: &[u32]) -> Cow<'_, str> {
+        match systems {
+            [] => Cow::Borrowed(""),
+            [system] => Cow::Borrowed(self.systems.text(*system)),
+            many => {
+                let mut names = many.iter().map(|system| self.systems.text(*system)).collect::<Vec<_>>();
+                names.sort_unstable();
+                Cow::Owned(names.join(";"))
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod days;
 mod integration_day;
 mod org_day;
 mod org_seen;
-mod orgs;
+mod pairs;
 mod quality_day;
 mod seat_month;
 
@@ -23,6 +23,7 @@ use arrow::datatypes::{Int32Type, SchemaRef};
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::period::{Day, WeekStart};
+use pairs::Pairs;
 
 /// A Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +68,14 @@ pub struct Given {
 /// Rows in the order of the query's key, piece by piece.
 pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
-type Kernel = fn(&Inputs, Frame, &SchemaRef) -> Result<Option<Rows>>;
+/// What the kernels of a run share, so that it is read once. It is for tables whose files do not change meanwhile.
+pub struct Shared {
+    // The apps and the users of organisations.
+    apps: Arc<Pairs>,
+    users: Arc<Pairs>,
+}
+
+type Kernel = fn(&Inputs, Frame, &SchemaRef, &Shared) -> Result<Option<Rows>>;
 
 const KERNELS: [(&str, Kernel); 8] = [
     ("app_breadth", app_breadth::run),
@@ -86,10 +94,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Computes what a query's SQL says; `None` if that would take more memory than allowed. `schema` is that of the result.
-pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
+pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
     let kernel = KERNELS.into_iter().find(|(known, _)| *known == name);
     let (_, kernel) = kernel.ok_or_else(|| Error::Definition(format!("kernel=`{name}` does not exist")))?;
-    kernel(inputs, frame, schema)
+    kernel(inputs, frame, schema, shared)
+}
+
+impl Shared {
+    /// Keeps what was read up to so many bytes.
+    #[must_use]
+    pub fn new(room: u64) -> Self {
+        let room = usize::try_from(room / 2).unwrap_or(usize::MAX);
+        Self { apps: Pairs::new(&pairs::APPS, room), users: Pairs::new(&pairs::USERS, room) }
+    }
 }
 
 fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [Input]> {

@@ -7,13 +7,14 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::days::{days, read, side_by_side};
-use super::orgs::{numbers, runs};
-use super::{Frame, Input, Inputs, Rows, batch, files_of};
-use crate::columns::{Chunk, Wanted};
+use super::pairs::{PERSONAL, Pairs};
+use super::{Frame, Input, Inputs, Rows, Shared, batch, files_of};
+use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
 
-const APPS: Wanted = Wanted { table: "org_app_day", texts: &["org_id"], others: &["human_events", "usage_ms"] };
+// Of the same rows as the pairs of organisations and apps.
+const USAGE: Wanted = Wanted { table: "org_app_day", texts: &[], others: &["usage_ms"] };
 const USERS: Wanted = Wanted { table: "org_users_day", texts: &["org_id"], others: &["users"] };
 const DEFINITIONS: Wanted = Wanted {
     table: "dag_definitions",
@@ -38,20 +39,20 @@ struct Work {
     thresholds: Thresholds,
 }
 
-/// A row of the result.
-struct OrgDay<'a> {
-    org: &'a str,
+/// What an organisation used on a day.
+struct OrgDay {
+    org: u32,
     apps: i64,
     over_threshold: i64,
     usage_ms: i64,
 }
 
 /// The active organisations of all days.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
     let thresholds = thresholds(inputs)?;
     let mut users = days(files_of(inputs, USERS.table)?)?.into_iter().peekable();
     let mut work = Vec::new();
-    for (day, apps) in days(files_of(inputs, APPS.table)?)? {
+    for (day, apps) in days(files_of(inputs, USAGE.table)?)? {
         while users.next_if(|(of_users, _)| *of_users < day).is_some() {}
         let users = users.next_if(|(of_users, _)| *of_users == day).map(|(_, files)| files).unwrap_or_default();
         let unknown = || Error::Internal(format!("no definition of DAG holds on {}", format_day(day)));
@@ -60,8 +61,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<O
             work.push(Work { day, apps, users, thresholds });
         }
     }
-    let schema = Arc::clone(schema);
-    Ok(Some(Box::new(side_by_side(work, move |work| of_day(work, &schema)))))
+    let (pairs, schema) = (Arc::clone(&shared.apps), Arc::clone(schema));
+    Ok(Some(Box::new(side_by_side(work, move |work| of_day(work, &pairs, &schema)))))
 }
 
 // By the day on which they hold.
@@ -83,29 +84,40 @@ fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
     Ok(by_day)
 }
 
-fn of_day(work: &Work, schema: &SchemaRef) -> Result<RecordBatch> {
-    let (apps, users) = (read(APPS, &work.apps)?, read(USERS, &work.users)?);
-    let orgs = orgs(&apps, work.thresholds.app_min_usage_ms)?;
-    let (of_users, counts) = (runs(&users)?, numbers(&users, "users")?);
-    let mut of_users = of_users.iter().peekable();
-    let mut counted: Vec<(i64, &OrgDay)> = Vec::with_capacity(orgs.len());
-    for org in &orgs {
-        while of_users.next_if(|run| run.org < org.org).is_some() {}
-        if let Some(run) = of_users.next_if(|run| run.org == org.org) {
-            counted.push((counts[run.chunk][run.rows.start], org));
+fn of_day(work: &Work, pairs: &Pairs, schema: &SchemaRef) -> Result<RecordBatch> {
+    let orgs = orgs(work, pairs)?;
+    let chunks = read(USERS, &work.users)?;
+    let mut users = Vec::new();
+    for chunk in &chunks {
+        let (orgs, counts) = (chunk.texts("org_id")?.each(|org| org), chunk.numbers("users")?);
+        users.extend(counts.iter().enumerate().map(|(row, &count)| (orgs.of(row), count)));
+    }
+    let known = pairs.known();
+    let mut orgs = orgs.iter().map(|org| (known.orgs.text(org.org), org)).collect::<Vec<_>>();
+    // A large day has several files, and no organisation is in two of them.
+    if work.apps.len() > 1 {
+        orgs.sort_unstable_by_key(|(org, _)| *org);
+        users.sort_unstable();
+    }
+    let mut users = users.into_iter().peekable();
+    let mut counted: Vec<(&str, i64, &OrgDay)> = Vec::with_capacity(orgs.len());
+    for (name, org) in orgs {
+        while users.next_if(|(other, _)| *other < name).is_some() {}
+        if let Some((_, users)) = users.next_if(|(other, _)| *other == name) {
+            counted.push((name, users, org));
         }
     }
     let Thresholds { org_min_usage_ms, min_apps, min_users, .. } = work.thresholds;
-    let is_dag = |(users, org): &(i64, &OrgDay)| {
+    let is_dag = |(_, users, org): &(&str, i64, &OrgDay)| {
         Some(org.usage_ms >= org_min_usage_ms && org.over_threshold >= min_apps && *users >= min_users)
     };
-    let number = |value: fn(&OrgDay) -> i64| Int64Array::from_iter_values(counted.iter().map(|(_, org)| value(org)));
+    let number = |value: fn(&OrgDay) -> i64| Int64Array::from_iter_values(counted.iter().map(|(.., org)| value(org)));
     batch(
         schema,
         vec![
             Arc::new(Date32Array::from_value(work.day, counted.len())),
-            Arc::new(StringArray::from_iter_values(counted.iter().map(|(_, org)| org.org))),
-            Arc::new(Int64Array::from_iter_values(counted.iter().map(|(users, _)| *users))),
+            Arc::new(StringArray::from_iter_values(counted.iter().map(|(name, ..)| name))),
+            Arc::new(Int64Array::from_iter_values(counted.iter().map(|(_, users, _)| *users))),
             Arc::new(number(|org| org.apps)),
             Arc::new(number(|org| org.over_threshold)),
             Arc::new(number(|org| org.usage_ms)),
@@ -114,24 +126,30 @@ fn of_day(work: &Work, schema: &SchemaRef) -> Result<RecordBatch> {
     )
 }
 
-/// The organisations with a human event.
-fn orgs(chunks: &[Chunk], app_min_usage_ms: i64) -> Result<Vec<OrgDay<'_>>> {
-    let (human_events, usage_ms) = (numbers(chunks, "human_events")?, numbers(chunks, "usage_ms")?);
-    let mut orgs = Vec::new();
-    for same in runs(chunks)?.chunk_by(|one, other| one.org == other.org) {
-        let Some(org) = same.first().map(|run| run.org) else { continue };
-        let mut counted = OrgDay { org, apps: 0, over_threshold: 0, usage_ms: 0 };
-        for run in same {
-            let human_events = &human_events[run.chunk][run.rows.clone()];
-            let rows = human_events.iter().zip(&usage_ms[run.chunk][run.rows.clone()]);
-            for (_, &usage_ms) in rows.filter(|(human_events, _)| **human_events > 0) {
+/// The organisations with a human event, in the order of the files.
+fn orgs(work: &Work, pairs: &Pairs) -> Result<Vec<OrgDay>> {
+    let mut orgs: Vec<OrgDay> = Vec::new();
+    for input in &work.apps {
+        let file = pairs.file(&input.path)?;
+        let mut rows = file.rows.iter();
+        for chunk in USAGE.read(&input.path)? {
+            let chunk = chunk?;
+            let known = pairs.known();
+            for (&usage_ms, row) in
+                chunk.numbers("usage_ms")?.iter().zip(rows.by_ref()).filter(|(_, row)| row.is_human())
+            {
+                let (org, _) = known.ids[row.pair()];
+                if org == PERSONAL {
+                    continue;
+                }
+                let counted = match orgs.last_mut() {
+                    Some(last) if last.org == org => last,
+                    _ => orgs.push_mut(OrgDay { org, apps: 0, over_threshold: 0, usage_ms: 0 }),
+                };
                 counted.apps += 1;
-                counted.over_threshold += i64::from(usage_ms >= app_min_usage_ms);
+                counted.over_threshold += i64::from(usage_ms >= work.thresholds.app_min_usage_ms);
                 counted.usage_ms += usage_ms;
             }
-        }
-        if counted.apps > 0 {
-            orgs.push(counted);
         }
     }
     Ok(orgs)

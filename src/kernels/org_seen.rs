@@ -4,39 +4,58 @@ use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
-use hashbrown::HashMap;
 
-use super::days::{FilesOfDay, periods, read, side_by_side};
-use super::{Frame, Inputs, Rows, batch, files_of};
-use crate::columns::Wanted;
+use super::pairs::PERSONAL;
+use super::{Frame, Inputs, Rows, Shared, batch, coded, keys, texts};
 use crate::error::Result;
 use crate::period::{Day, Grain};
 
-const USE: Wanted = Wanted { table: "org_app_day", texts: &["org_id"], others: &[] };
+/// An organisation by its number, and its first day.
+type Seen = (u32, Day);
 
 /// The organisations of each month.
-pub(super) fn run(inputs: &Inputs, _frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let months = periods(files_of(inputs, USE.table)?, Grain::Month)?.into_iter().collect();
-    let schema = Arc::clone(schema);
-    Ok(Some(Box::new(side_by_side(months, move |(month, days)| of_month(*month, days, &schema)))))
-}
-
-fn of_month(month: Day, days: &[FilesOfDay], schema: &SchemaRef) -> Result<RecordBatch> {
-    let mut seen: HashMap<String, Day> = HashMap::new();
-    for (day, files) in days {
-        for chunk in read(USE, files)? {
-            for org in chunk.texts("org_id")?.used().filter(|org| !org.is_empty()) {
-                seen.entry_ref(org).or_insert(*day);
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+    let mut months: Vec<(Day, Vec<Seen>)> = Vec::new();
+    // By organisation: the first day of the month in which it was seen last.
+    let mut last_seen: Vec<Option<Day>> = Vec::new();
+    let mut held = 0;
+    for day in shared.apps.days(inputs)? {
+        let (day, files) = day?;
+        let month = Grain::Month.first_day(Grain::Month.index(day));
+        let seen = match months.last_mut() {
+            Some((known, seen)) if *known == month => seen,
+            _ => &mut months.push_mut((month, Vec::new())).1,
+        };
+        let known = shared.apps.known();
+        last_seen.resize(known.orgs.len(), None);
+        for row in files.iter().flat_map(|file| &file.rows) {
+            let (org, _) = known.ids[row.pair()];
+            if org != PERSONAL && last_seen[org as usize].replace(month) != Some(month) {
+                seen.push((org, day));
+                held += size_of::<Seen>();
             }
         }
+        drop(known);
+        if !shared.apps.fit(frame, held) {
+            return Ok(None);
+        }
     }
-    let mut seen = seen.into_iter().collect::<Vec<_>>();
-    seen.sort_unstable();
+    let known = shared.apps.known();
+    let (names, ranks) = (texts(&known.orgs), known.orgs.ranks().ranks);
+    let schema = Arc::clone(schema);
+    let rows = months.into_iter().map(move |(month, mut seen)| {
+        seen.sort_unstable_by_key(|(org, _)| ranks[*org as usize]);
+        of_month(month, &seen, &names, &schema)
+    });
+    Ok(Some(Box::new(rows)))
+}
+
+fn of_month(month: Day, seen: &[Seen], names: &StringArray, schema: &SchemaRef) -> Result<RecordBatch> {
     batch(
         schema,
         vec![
             Arc::new(Date32Array::from_value(month, seen.len())),
-            Arc::new(StringArray::from_iter_values(seen.iter().map(|(org, _)| org))),
+            Arc::new(coded(names, keys(seen.iter().map(|(org, _)| *org)))?),
             Arc::new(Date32Array::from_iter_values(seen.iter().map(|(_, day)| *day))),
         ],
     )

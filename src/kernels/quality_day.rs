@@ -2,81 +2,114 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Date32Array, Int64Array};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashSet;
 
-use super::days::{days, read, side_by_side};
-use super::{Frame, Input, Inputs, Rows, batch, files_of};
-use crate::columns::{Chunk, Wanted};
+use super::days::read;
+use super::pairs::{FileOfPairs, PERSONAL};
+use super::{Frame, Inputs, Rows, Shared, batch, files_of};
+use crate::columns::Wanted;
 use crate::error::Result;
+use crate::names::Names;
 use crate::period::Day;
 
-const USE: Wanted = Wanted { table: "org_app_day", texts: &["org_id", "app_id"], others: &["events"] };
-const USERS_OF_DAY: Wanted = Wanted { table: "user_day", texts: &["user_id"], others: &[] };
 const ORGS: Wanted = Wanted { table: "orgs", texts: &["org_id"], others: &[] };
 const USERS: Wanted = Wanted { table: "users", texts: &["user_id"], others: &[] };
 const APPS: Wanted = Wanted { table: "apps", texts: &["app_id"], others: &[] };
 
-/// The ids in the dimension files; none of a kind whose file is not given.
-struct Known {
-    orgs: Option<HashSet<String>>,
-    users: Option<HashSet<String>>,
-    apps: Option<HashSet<String>>,
+/// The ids of one kind, by their numbers.
+struct Ids {
+    // Those in the dimension file; none if it is not given.
+    known: Option<HashSet<String>>,
+    are_known: Vec<bool>,
+    // The last day on which an unknown one was counted.
+    last_days: Vec<Option<Day>>,
+}
+
+/// A row of the result.
+struct Quality {
+    day: Day,
+    events: i64,
+    // Organisations, users and apps.
+    unknown: [i64; 3],
 }
 
 /// The days with an accepted event.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let ids = |wanted: Wanted, column: &str, is_given: bool| {
-        let chunks = if is_given { read(wanted, files_of(inputs, wanted.table)?)? } else { Vec::new() };
-        let mut ids = HashSet::new();
-        for chunk in &chunks {
-            ids.extend(chunk.texts(column)?.used().map(str::to_owned));
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+    let mut orgs = Ids::read(ORGS, inputs, frame.given.orgs)?;
+    let mut users = Ids::read(USERS, inputs, frame.given.users)?;
+    let mut apps = Ids::read(APPS, inputs, frame.given.apps)?;
+    let mut qualities: Vec<Quality> = Vec::new();
+    for day in shared.apps.days(inputs)? {
+        let (day, files) = day?;
+        let known = shared.apps.known();
+        let pairs = || pairs(&files).map(|pair| known.ids[pair]);
+        let unknown_orgs = orgs.unknown(day, &known.orgs, pairs().map(|(org, _)| org).filter(|org| *org != PERSONAL));
+        let unknown_apps = apps.unknown(day, &known.others, pairs().map(|(_, app)| app));
+        let events = files.iter().map(|file| file.events).sum();
+        qualities.push(Quality { day, events, unknown: [unknown_orgs, 0, unknown_apps] });
+        drop(known);
+        if !shared.apps.fit(frame, 0) {
+            return Ok(None);
         }
-        Ok(is_given.then_some(ids))
-    };
-    let known = Known {
-        orgs: ids(ORGS, "org_id", frame.given.orgs)?,
-        users: ids(USERS, "user_id", frame.given.users)?,
-        apps: ids(APPS, "app_id", frame.given.apps)?,
-    };
-    let mut users_of = days(files_of(inputs, USERS_OF_DAY.table)?)?.into_iter().peekable();
-    let mut work = Vec::new();
-    for (day, files) in days(files_of(inputs, USE.table)?)? {
-        while users_of.next_if(|(other, _)| *other < day).is_some() {}
-        let users = users_of.next_if(|(other, _)| *other == day).map(|(_, files)| files);
-        work.push((day, files, users.unwrap_or_default()));
     }
-    let schema = Arc::clone(schema);
-    Ok(Some(Box::new(side_by_side(work, move |(day, files, users)| known.of_day(*day, files, users, &schema)))))
+    if frame.given.users {
+        for day in shared.users.days(inputs)? {
+            let (day, files) = day?;
+            let known = shared.users.known();
+            let unknown = users.unknown(day, &known.others, pairs(&files).map(|pair| known.ids[pair].1));
+            if let Ok(place) = qualities.binary_search_by_key(&day, |quality| quality.day) {
+                qualities[place].unknown[1] = unknown;
+            }
+            drop(known);
+            if !shared.users.fit(frame, 0) {
+                return Ok(None);
+            }
+        }
+    }
+    let number = |value: &dyn Fn(&Quality) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(qualities.iter().map(value)))
+    };
+    let rows = batch(
+        schema,
+        vec![
+            Arc::new(Date32Array::from_iter_values(qualities.iter().map(|quality| quality.day))),
+            number(&|quality| quality.events),
+            number(&|quality| quality.unknown[0]),
+            number(&|quality| quality.unknown[1]),
+            number(&|quality| quality.unknown[2]),
+        ],
+    );
+    let is_empty = qualities.is_empty();
+    Ok(Some(Box::new((!is_empty).then_some(rows).into_iter())))
 }
 
-impl Known {
-    fn of_day(&self, day: Day, files: &[Input], users: &[Input], schema: &SchemaRef) -> Result<RecordBatch> {
-        let used = read(USE, files)?;
-        let mut events = 0;
-        for chunk in &used {
-            events += chunk.numbers("events")?.iter().sum::<i64>();
-        }
-        let of_users = if self.users.is_some() { read(USERS_OF_DAY, users)? } else { Vec::new() };
-        let counts = [
-            events,
-            unknown(&used, "org_id", self.orgs.as_ref())?,
-            unknown(&of_users, "user_id", self.users.as_ref())?,
-            unknown(&used, "app_id", self.apps.as_ref())?,
-        ];
-        let counts = counts.map(|count| Arc::new(Int64Array::from_value(count, 1)) as ArrayRef);
-        batch(schema, std::iter::once(Arc::new(Date32Array::from_value(day, 1)) as ArrayRef).chain(counts).collect())
-    }
+fn pairs(files: &[Arc<FileOfPairs>]) -> impl Iterator<Item = usize> {
+    files.iter().flat_map(|file| &file.rows).map(|row| row.pair())
 }
 
-// How many ids are not known. Personal use is no organisation that could be.
-fn unknown(chunks: &[Chunk], column: &str, known: Option<&HashSet<String>>) -> Result<i64> {
-    let Some(known) = known else { return Ok(0) };
-    let mut unknown = HashSet::new();
-    for chunk in chunks {
-        let ids = chunk.texts(column)?.used();
-        unknown.extend(ids.filter(|id| !known.contains(*id) && (column != "org_id" || !id.is_empty())));
+impl Ids {
+    fn read(wanted: Wanted, inputs: &Inputs, is_given: bool) -> Result<Self> {
+        let mut known = is_given.then(HashSet::new);
+        if let Some(known) = &mut known {
+            for chunk in read(wanted, files_of(inputs, wanted.table)?)? {
+                known.extend(chunk.texts(wanted.texts[0])?.used().map(str::to_owned));
+            }
+        }
+        Ok(Self { known, are_known: Vec::new(), last_days: Vec::new() })
     }
-    Ok(i64::try_from(unknown.len()).unwrap_or(i64::MAX))
+
+    /// How many ids of a day are not known, each counted once.
+    fn unknown(&mut self, day: Day, names: &Names, ids: impl Iterator<Item = u32>) -> i64 {
+        let Self { known, are_known, last_days } = self;
+        let Some(known) = known else { return 0 };
+        are_known.extend(names.texts_after(are_known.len()).map(|id| known.contains(id)));
+        last_days.resize(names.len(), None);
+        let is_new = |id: &u32| {
+            let id = *id as usize;
+            !are_known[id] && last_days[id].replace(day) != Some(day)
+        };
+        i64::try_from({ ids }.filter(is_new).count()).unwrap_or(i64::MAX)
+    }
 }

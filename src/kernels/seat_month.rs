@@ -5,17 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
-use hashbrown::HashMap;
 
-use super::days::read_days;
-use super::{Frame, Inputs, Rows, batch, coded, files_of, keys, texts};
-use crate::columns::{Chunk, Wanted};
+use super::pairs::FileOfPairs;
+use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, keys, texts};
 use crate::error::Result;
-use crate::names::Names;
 use crate::period::{Day, Grain};
 
-const COLUMNS: Wanted =
-    Wanted { table: "user_day", texts: &["org_id", "user_id"], others: &["human_events", "check_ins"] };
 const WINDOW: Day = 28;
 // As many bits as the longest month has days.
 const MONTH: u32 = 0x7fff_ffff;
@@ -31,49 +26,47 @@ struct Seat {
     seen: u32,
 }
 
-/// All seats ever met, by their number, with the days of a month and of the month after it.
-#[derive(Default)]
-struct Seats {
-    users: Names,
-    orgs: Names,
-    numbers: HashMap<(u32, u32), u32>,
-    ids: Vec<(u32, u32)>,
-    active: Vec<u32>,
-    check_ins: Vec<u32>,
-    seen: Vec<u32>,
-    seen_next: Vec<u32>,
+/// The days of a seat in a month, and those of the month after it that still see them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bits {
+    active: u32,
+    check_ins: u32,
+    seen: u32,
+    seen_next: u32,
 }
 
 /// The seats of all months, those of a month in the order of users and organisations.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Option<Rows>> {
-    let inputs = files_of(inputs, COLUMNS.table)?;
-    let Some(first) = inputs.iter().find_map(|input| input.day) else {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+    let Some(first) = files_of(inputs, "user_day")?.iter().find_map(|input| input.day) else {
         return Ok(Some(Box::new(std::iter::empty())));
     };
-    let mut seats = Seats::default();
+    // By pair of an organisation and a user.
+    let mut seats: Vec<Bits> = Vec::new();
     let mut months: Vec<(Day, Vec<Seat>)> = Vec::new();
     let mut month = Grain::Month.index(first);
     let mut held = 0;
-    for day in read_days(COLUMNS, inputs)? {
-        let (day, chunks) = day?;
+    let end_month = |month: i32, seats: &mut Vec<Bits>| end_month(month, seats, &shared.users.known().ids, frame);
+    for day in shared.users.days(inputs)? {
+        let (day, files) = day?;
         while month < Grain::Month.index(day) {
-            held += seats.end_month(month, frame, &mut months);
+            let ended = end_month(month, &mut seats);
+            held += ended.as_ref().map_or(0, |(_, seats)| size_of_val(seats.as_slice()));
+            months.extend(ended);
             month += 1;
         }
-        for chunk in &chunks {
-            seats.add(day, chunk)?;
-        }
-        if seats.bytes() + held * size_of::<Seat>() as u64 > frame.memory {
+        seats.resize(shared.users.known().ids.len(), Bits::default());
+        add(&mut seats, day, &files);
+        if !shared.users.fit(frame, size_of_val(seats.as_slice()) + held) {
             return Ok(None);
         }
     }
     // The last month with activity, and the one that still sees it.
-    for month in [month, month + 1] {
-        seats.end_month(month, frame, &mut months);
-    }
-    let names = (texts(&seats.users), texts(&seats.orgs));
-    let ranks = (seats.users.ranks().ranks, seats.orgs.ranks().ranks);
+    months.extend(end_month(month, &mut seats));
+    months.extend(end_month(month + 1, &mut seats));
     drop(seats);
+    let known = shared.users.known();
+    let names = (texts(&known.others), texts(&known.orgs));
+    let ranks = (known.others.ranks().ranks, known.orgs.ranks().ranks);
     let schema = Arc::clone(schema);
     let rows = months.into_iter().flat_map(move |(month, mut seats)| {
         let rank = |seat: &Seat| u64::from(ranks.0[seat.user as usize]) << 32 | u64::from(ranks.1[seat.org as usize]);
@@ -83,69 +76,41 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<O
     Ok(Some(Box::new(rows)))
 }
 
-impl Seats {
-    fn add(&mut self, day: Day, chunk: &Chunk) -> Result<()> {
-        let place = day - Grain::Month.first_day(Grain::Month.index(day));
-        let next = Grain::Month.last_day(Grain::Month.index(day)) + 1;
-        let active = 1_u32 << place;
-        let seen = (0x0fff_ffff << place) & MONTH;
-        // Days of the next month whose window still holds this one.
-        let seen_next = u32::try_from(day + WINDOW - next).map_or(0, |days| (1_u32 << days) - 1);
-        let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
-        let users = chunk.texts("user_id")?.numbered(&mut self.users);
-        let counts = chunk.numbers("human_events")?.iter().zip(chunk.numbers("check_ins")?);
-        for (row, (&events, &check_ins)) in counts.enumerate() {
-            if events == 0 {
-                continue;
-            }
-            let seat = self.number(users.of(row), orgs.of(row));
-            self.active[seat] |= active;
-            if check_ins > 0 {
-                self.check_ins[seat] |= active;
-            }
-            self.seen[seat] |= seen;
-            self.seen_next[seat] |= seen_next;
+fn add(seats: &mut [Bits], day: Day, files: &[Arc<FileOfPairs>]) {
+    let place = day - Grain::Month.first_day(Grain::Month.index(day));
+    let next = Grain::Month.last_day(Grain::Month.index(day)) + 1;
+    let active = 1_u32 << place;
+    let seen = (0x0fff_ffff << place) & MONTH;
+    // Days of the next month whose window still holds this one.
+    let seen_next = u32::try_from(day + WINDOW - next).map_or(0, |days| (1_u32 << days) - 1);
+    for row in files.iter().flat_map(|file| &file.rows).filter(|row| row.is_human()) {
+        let seat = &mut seats[row.pair()];
+        seat.active |= active;
+        if row.is_marked() {
+            seat.check_ins |= active;
         }
-        Ok(())
+        seat.seen |= seen;
+        seat.seen_next |= seen_next;
     }
+}
 
-    fn number(&mut self, user: u32, org: u32) -> usize {
-        let next = self.ids.len();
-        let number = *self.numbers.entry((user, org)).or_insert(u32::try_from(next).unwrap_or(u32::MAX)) as usize;
-        if number == next {
-            self.ids.push((user, org));
-            self.active.push(0);
-            self.check_ins.push(0);
-            self.seen.push(0);
-            self.seen_next.push(0);
-        }
-        number
+/// The seats of a month, if they are wanted and the month is one that may be seen; then it is the turn of the next month.
+fn end_month(month: i32, seats: &mut [Bits], ids: &[(u32, u32)], frame: Frame) -> Option<(Day, Vec<Seat>)> {
+    let first = Grain::Month.first_day(month);
+    let is_wanted = first >= frame.wanted.0 && first <= frame.wanted.1.min(frame.as_of);
+    let seen = seats.iter().zip(ids).filter(|(seat, _)| is_wanted && seat.seen != 0);
+    let seat = |(&Bits { active, check_ins, seen, .. }, &(org, user)): (&Bits, &(u32, u32))| Seat {
+        user,
+        org,
+        active,
+        check_ins,
+        seen,
+    };
+    let ended = seen.map(seat).collect();
+    for seat in seats {
+        *seat = Bits { seen: seat.seen_next, ..Bits::default() };
     }
-
-    /// Puts the seats of a month down, if they are wanted and the month is one that may be seen, and goes on to the next.
-    fn end_month(&mut self, month: i32, frame: Frame, months: &mut Vec<(Day, Vec<Seat>)>) -> u64 {
-        let first = Grain::Month.first_day(month);
-        let mut held = 0;
-        if first >= frame.wanted.0 && first <= frame.wanted.1.min(frame.as_of) {
-            let seat = |(number, &(user, org)): (usize, &(u32, u32))| {
-                let (active, check_ins, seen) = (self.active[number], self.check_ins[number], self.seen[number]);
-                (seen != 0).then_some(Seat { user, org, active, check_ins, seen })
-            };
-            let seats: Vec<Seat> = self.ids.iter().enumerate().filter_map(seat).collect();
-            held = seats.len() as u64;
-            months.push((first, seats));
-        }
-        self.active.fill(0);
-        self.check_ins.fill(0);
-        std::mem::swap(&mut self.seen, &mut self.seen_next);
-        self.seen_next.fill(0);
-        held
-    }
-
-    fn bytes(&self) -> u64 {
-        // A seat's four words and its id, twice, one of them in a table that is up to half empty.
-        (self.users.bytes() + self.orgs.bytes() + self.ids.len() * (4 * 4 + 8 + 2 * 12)) as u64
-    }
+    is_wanted.then_some((first, ended))
 }
 
 /// Sorted seats of a month as batches.

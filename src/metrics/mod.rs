@@ -18,7 +18,7 @@ pub use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -45,6 +45,9 @@ use turns::{Places, Share, Turns};
 
 /// The parameter whose value is the last day that a query may see.
 const AS_OF: &str = "as_of";
+
+// So much of the kernels' memory is for rows that several of them read: one part of four.
+const SHARED_PART: u64 = 4;
 
 /// What queries are computed from.
 #[derive(Debug)]
@@ -102,14 +105,18 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
     {
         let (ground, places) = (&*ground, Places::new(engine.threads(), ground.memory));
         let mut running = FuturesUnordered::new();
+        // It is there as long as a kernel waits or works.
+        let mut shared: Weak<kernels::Shared> = Weak::new();
         loop {
             while failed.is_none()
                 && let Some(turn) = turns.next()
             {
-                let (work, places) = (Work::new(queries[turn], &sources, ground), &places);
+                let work = Work::new(queries[turn], &sources, ground);
+                let shared = queries[turn].kernel.is_some().then(|| alive(&mut shared, ground));
+                let means = Means { engine, ground, places: &places, shared };
                 running.push(async move {
                     match work {
-                        Ok(work) => (turn, work.done(engine, ground, places).await),
+                        Ok(work) => (turn, work.done(&means).await),
                         Err(error) => (turn, Err(error)),
                     }
                 });
@@ -138,6 +145,15 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
     ground.sources = sources;
     register(engine, order, ground).await?;
     Ok(results.into_iter().flatten().collect())
+}
+
+// What kernels share, begun anew if none waits or works.
+fn alive(shared: &mut Weak<kernels::Shared>, ground: &Ground) -> Arc<kernels::Shared> {
+    shared.upgrade().unwrap_or_else(|| {
+        let new = Arc::new(kernels::Shared::new(ground.memory / SHARED_PART));
+        *shared = Arc::downgrade(&new);
+        new
+    })
 }
 
 /// Makes what [`compute`] gave for this order known to another engine.
@@ -193,6 +209,15 @@ fn assess(query: &Query, sources: &BTreeMap<String, Source>, ground: &Ground) ->
     pieces.into_iter().map(assess).collect()
 }
 
+/// What a query is computed with.
+struct Means<'a> {
+    engine: &'a Engine,
+    ground: &'a Ground,
+    places: &'a Places,
+    // For a query that has a kernel.
+    shared: Option<Arc<kernels::Shared>>,
+}
+
 /// What must be done for the result of a query.
 struct Work<'a> {
     query: &'a Query,
@@ -223,12 +248,12 @@ impl<'a> Work<'a> {
     }
 
     // `None` = not all of it was begun, since another one has failed.
-    async fn done(self, engine: &Engine, ground: &Ground, places: &Places) -> Result<Option<(Computed, Source)>> {
-        let Self { query, assessed, stale } = self;
+    async fn done(self, means: &Means<'_>) -> Result<Option<(Computed, Source)>> {
+        let (Self { query, assessed, stale }, ground) = (self, means.ground);
         let mut results: Vec<Option<Kept>> = assessed.iter().map(|piece| piece.found.clone()).collect();
         for (range, span, inputs) in stale {
             let pieces: Vec<Piece> = assessed[range.clone()].iter().map(|piece| piece.piece).collect();
-            let Some(files) = run(engine, query, ground, inputs, span, &pieces, places).await? else { return Ok(None) };
+            let Some(files) = run(means, query, inputs, span, &pieces).await? else { return Ok(None) };
             for (place, file) in range.zip(files) {
                 results[place] = Some(Kept { file, ..assessed[place].wanted.clone() });
             }
@@ -309,18 +334,17 @@ fn as_source(query: &Query, keep: &Keep, results: &[Kept]) -> Source {
 
 // Computes neighbouring pieces and writes a file for each that has rows; `None` = nothing shall begin any more.
 async fn run(
-    engine: &Engine,
+    means: &Means<'_>,
     query: &Query,
-    ground: &Ground,
     inputs: BTreeMap<String, TableFiles>,
     span: Piece,
     pieces: &[Piece],
-    places: &Places,
 ) -> Result<Option<Vec<Option<KeptFile>>>> {
+    let Means { engine, ground, places, shared } = means;
     let Some(frame) = ground.frame else { return Ok(Some(Vec::new())) };
     let rows = inputs.values().map(TableFiles::rows).sum::<u64>();
     let root = ground.keep.folder(&query.name);
-    if let (Some(kernel), true) = (&query.kernel, engine.is_local()) {
+    if let (Some(kernel), Some(shared), true) = (&query.kernel, shared, engine.is_local()) {
         let Some(_place) = places.take(rows, Share::One).await else { return Ok(None) };
         let told = kernels::Frame {
             first_day: frame.first_day,
@@ -328,9 +352,9 @@ async fn run(
             wanted: span.rows,
             week_start: frame.week_start,
             given: given(&ground.parameters),
-            memory: places.memory,
+            memory: places.memory - places.memory / SHARED_PART,
         };
-        if let Some(batches) = by_kernel(kernel, query.schema(), &inputs, told).await? {
+        if let Some(batches) = by_kernel(kernel, query.schema(), &inputs, told, shared).await? {
             return write(query, batches, &root, pieces).await.map(Some);
         }
     }
@@ -381,13 +405,14 @@ async fn by_kernel(
     schema: SchemaRef,
     inputs: &BTreeMap<String, TableFiles>,
     frame: kernels::Frame,
+    shared: &Arc<kernels::Shared>,
 ) -> Result<Option<Batches>> {
     let files = |table: &TableFiles| {
         table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
     };
     let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
-    let kernel = kernel.to_owned();
-    Ok(blocking(move || kernels::run(&kernel, &inputs, frame, &schema)).await?.map(Batches::Gathered))
+    let (kernel, shared) = (kernel.to_owned(), Arc::clone(shared));
+    Ok(blocking(move || kernels::run(&kernel, &inputs, frame, &schema, &shared)).await?.map(Batches::Gathered))
 }
 
 async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {

@@ -1,0 +1,261 @@
+//! Rollups whose rows are of an organisation and something else, read once for all kernels of a run: a row becomes the
+//! number of its pair of ids, and whether two counts of it are above zero. It does not know what is made of them.
+
+use std::hash::BuildHasher;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+
+use super::days::{days, side_by_side};
+use super::{Frame, Input, Inputs, files_of};
+use crate::columns::Wanted;
+use crate::error::{Error, Result};
+use crate::names::Names;
+use crate::period::Day;
+
+/// The number of no organisation: personal use.
+pub(super) const PERSONAL: u32 = 0;
+
+/// A rollup of pairs.
+#[derive(Debug)]
+pub(super) struct Rollup {
+    /// The table's name.
+    pub(super) table: &'static str,
+    /// The organisation and the other id.
+    pub(super) ids: [&'static str; 2],
+    /// All events, human events, and what marks a row.
+    pub(super) counts: [&'static str; 3],
+}
+
+/// The apps that organisations use. A row is marked if a machine did.
+pub(super) static APPS: Rollup =
+    Rollup { table: "org_app_day", ids: ["org_id", "app_id"], counts: ["events", "human_events", "machine_events"] };
+
+/// The users that are active for organisations. A row is marked if they checked in.
+pub(super) static USERS: Rollup =
+    Rollup { table: "user_day", ids: ["org_id", "user_id"], counts: ["events", "human_events", "check_ins"] };
+
+/// The pairs of a rollup, and the rows of its files for as long as there is room.
+pub(super) struct Pairs {
+    rollup: &'static Rollup,
+    files: Mutex<Files>,
+    known: RwLock<Known>,
+}
+
+/// All ids and pairs that were met, by their numbers.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) orgs: Names,
+    /// Apps, or users.
+    pub(super) others: Names,
+    /// The organisation and the other id of each pair.
+    pub(super) ids: Vec<(u32, u32)>,
+    hasher: DefaultHashBuilder,
+    // Of the pairs in `ids`.
+    numbers: HashTable<u32>,
+}
+
+/// The rows of a file.
+pub(super) struct FileOfPairs {
+    /// In the order of the file, which is that of the organisations' ids.
+    pub(super) rows: Vec<Row>,
+    /// All events of them.
+    pub(super) events: i64,
+}
+
+/// A row: its pair's number, and in the two lowest bits whether there was a human event, and whether it is marked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row(u32);
+
+// Files by their paths, each read by one thread at a time.
+struct Files {
+    by_path: HashMap<PathBuf, Arc<Mutex<Option<Arc<FileOfPairs>>>>>,
+    // What kept rows may still take, in bytes.
+    room: usize,
+}
+
+impl Row {
+    const FLAGS: u32 = 2;
+    const MOST_PAIRS: usize = 1 << (u32::BITS - Self::FLAGS);
+
+    fn new(pair: u32, is_human: bool, is_marked: bool) -> Self {
+        Self(pair << Self::FLAGS | u32::from(is_marked) << 1 | u32::from(is_human))
+    }
+
+    /// The number of its pair.
+    pub(super) fn pair(self) -> usize {
+        (self.0 >> Self::FLAGS) as usize
+    }
+
+    /// Whether it has a human event.
+    pub(super) fn is_human(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether the count that marks it is above zero.
+    pub(super) fn is_marked(self) -> bool {
+        self.0 & 2 != 0
+    }
+}
+
+impl FileOfPairs {
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.rows.as_slice())
+    }
+}
+
+impl Pairs {
+    /// Nothing is known yet; rows are kept up to so many bytes.
+    pub(super) fn new(rollup: &'static Rollup, room: usize) -> Arc<Self> {
+        let mut known = Known::default();
+        known.orgs.number(0, "");
+        let files = Mutex::new(Files { by_path: HashMap::new(), room });
+        Arc::new(Self { rollup, files, known: RwLock::new(known) })
+    }
+
+    /// The files of each day that a query sees, in order; days are read side by side.
+    pub(super) fn days(
+        self: &Arc<Self>,
+        inputs: &Inputs,
+    ) -> Result<impl Iterator<Item = Result<(Day, Vec<Arc<FileOfPairs>>)>> + Send + use<>> {
+        let pairs = Arc::clone(self);
+        let read = move |files: &[Input]| files.iter().map(|file| pairs.file(&file.path)).collect::<Result<Vec<_>>>();
+        Ok(side_by_side(days(files_of(inputs, self.rollup.table)?)?, move |(day, files)| Ok((*day, read(files)?))))
+    }
+
+    /// What is known by now. It must not be held while a day is waited for, whose reader adds to it.
+    pub(super) fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what is known fits into a kernel's memory, beside so many bytes.
+    pub(super) fn fit(&self, frame: Frame, beside: usize) -> bool {
+        (self.known().bytes() + beside) as u64 <= frame.memory
+    }
+
+    /// A file's rows.
+    pub(super) fn file(&self, path: &Path) -> Result<Arc<FileOfPairs>> {
+        let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = Arc::clone(files().by_path.entry_ref(path).or_default());
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*place {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(self.read(path)?);
+        let mut files = files();
+        if let Some(room) = files.room.checked_sub(file.bytes()) {
+            files.room = room;
+            *place = Some(Arc::clone(&file));
+        }
+        Ok(file)
+    }
+
+    fn read(&self, path: &Path) -> Result<FileOfPairs> {
+        let Rollup { table, ids, counts } = self.rollup;
+        let mut file = FileOfPairs { rows: Vec::new(), events: 0 };
+        for chunk in (Wanted { table, texts: ids, others: counts }).read(path)? {
+            let chunk = chunk?;
+            let [orgs, others] = [chunk.texts(ids[0])?, chunk.texts(ids[1])?];
+            let [events, human, marks] = counts.map(|name| chunk.numbers(name));
+            let [events, human, marks] = [events?, human?, marks?];
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            let (orgs, others) = (orgs.numbered(&mut known.orgs), others.numbered(&mut known.others));
+            file.rows.reserve(chunk.rows());
+            for (row, (&human, &marks)) in human.iter().zip(marks).enumerate() {
+                let pair = known.number(orgs.of(row), others.of(row));
+                file.rows.push(Row::new(pair, human > 0, marks > 0));
+            }
+            if known.ids.len() > Row::MOST_PAIRS {
+                let most = Row::MOST_PAIRS;
+                return Err(Error::Data(format!(
+                    "table `{table}` has more than {most} pairs of {} and {}",
+                    ids[0], ids[1]
+                )));
+            }
+            file.events += events.iter().sum::<i64>();
+        }
+        Ok(file)
+    }
+}
+
+impl Known {
+    fn number(&mut self, org: u32, other: u32) -> u32 {
+        let Self { ids, hasher, numbers, .. } = self;
+        let is_same = |&number: &u32| ids[number as usize] == (org, other);
+        let rehash = |&number: &u32| hasher.hash_one(ids[number as usize]);
+        match numbers.entry(hasher.hash_one((org, other)), is_same, rehash) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(slot) => {
+                let number = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                slot.insert(number);
+                ids.push((org, other));
+                number
+            }
+        }
+    }
+
+    // In memory, about.
+    fn bytes(&self) -> usize {
+        // A pair stands in a list, and in a table that is up to half empty.
+        let pairs = self.ids.len() * (size_of::<(u32, u32)>() + 2 * size_of::<u32>());
+        self.orgs.bytes() + self.others.bytes() + pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    type Columns<'a> = ([&'a [&'static str]; 2], [&'a [i64]; 3]);
+
+    fn write(path: &Path, (ids, counts): Columns<'_>) {
+        let texts = APPS.ids.iter().zip(ids).map(|(name, texts)| (*name, StringArray::from(texts.to_vec())));
+        let texts = texts.map(|(name, texts)| (name, Arc::new(texts) as ArrayRef));
+        let counts = APPS.counts.iter().zip(counts).map(|(name, counts)| (*name, Int64Array::from(counts.to_vec())));
+        let counts = counts.map(|(name, counts)| (name, Arc::new(counts) as ArrayRef));
+        let rows = RecordBatch::try_from_iter(texts.chain(counts)).expect("rows");
+        let mut file =
+            ArrowWriter::try_new(File::create(path).expect("a file"), rows.schema(), None).expect("a writer");
+        file.write(&rows).expect("written");
+        file.close().expect("closed");
+    }
+
+    fn rows(pairs: &Pairs, path: &Path) -> Vec<(String, bool, bool)> {
+        let file = pairs.file(path).expect("rows");
+        let known = pairs.known();
+        let row = |row: &Row| {
+            let (org, app) = known.ids[row.pair()];
+            let pair = format!("{}/{}", known.orgs.text(org), known.others.text(app));
+            (pair, row.is_human(), row.is_marked())
+        };
+        file.rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn rows_are_read_once_as_long_as_there_is_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        write(&one, ([&["", "a", "a"], &["x", "x", "y"]], [&[3, 4, 5], &[3, 0, 5], &[0, 4, 0]]));
+        write(&other, ([&["a", "b"], &["y", "x"]], [&[1, 1], &[0, 1], &[0, 1]]));
+        for (room, is_kept) in [(0, [false, false]), (12, [true, false]), (20, [true, true])] {
+            let pairs = Pairs::new(&APPS, room);
+            let files = [&one, &other].map(|path| pairs.file(path).expect("rows"));
+            assert_eq!(files.each_ref().map(|file| file.events), [12, 2]);
+            assert_eq!(files[0].rows[2].pair(), files[1].rows[0].pair());
+            let again = [&one, &other].map(|path| pairs.file(path).expect("rows"));
+            assert_eq!([0, 1].map(|place| Arc::ptr_eq(&files[place], &again[place])), is_kept);
+            let row = |pair: &str, is_human, is_marked| (pair.to_owned(), is_human, is_marked);
+            assert_eq!(rows(&pairs, &one), [row("/x", true, false), row("a/x", false, true), row("a/y", true, false)]);
+            assert_eq!(rows(&pairs, &other), [row("a/y", false, false), row("b/x", true, true)]);
+            assert_eq!(pairs.known().ids.iter().filter(|(org, _)| *org == PERSONAL).count(), 1);
+        }
+    }
+}
