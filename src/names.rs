@@ -10,8 +10,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 #[derive(Default)]
 pub(crate) struct Names {
     hasher: DefaultHashBuilder,
-    // With bits of the hash, which spare most comparisons of texts; of the first so many names.
-    table: HashTable<(u32, u32)>,
+    // Of the first so many names. Numbers alone: the smaller the table, the more of it is near the processor.
+    table: HashTable<u32>,
     hashed: u32,
     texts: String,
     entries: Vec<Name>,
@@ -42,17 +42,15 @@ impl Names {
         self.hash_all();
         let hash = self.hasher.hash_one((within, text));
         let Self { hasher, table, texts, entries, .. } = self;
-        let is_same = |&(known, number): &(u32, u32)| {
-            known == upper(hash) && entries[number as usize].within == within && text_of(texts, entries, number) == text
-        };
-        let rehash = |&(_, number): &(u32, u32)| {
-            hasher.hash_one((entries[number as usize].within, text_of(texts, entries, number)))
-        };
+        let is_same =
+            |&number: &u32| entries[number as usize].within == within && text_of(texts, entries, number) == text;
+        let rehash =
+            |&number: &u32| hasher.hash_one((entries[number as usize].within, text_of(texts, entries, number)));
         match table.entry(hash, is_same, rehash) {
-            Entry::Occupied(entry) => entry.get().1,
+            Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(slot) => {
                 let number = low(entries.len());
-                slot.insert((upper(hash), number));
+                slot.insert(number);
                 texts.push_str(text);
                 entries.push(Name { end: texts.len(), within });
                 self.hashed = number + 1;
@@ -66,7 +64,7 @@ impl Names {
         let hash_of = |number: u32| hasher.hash_one((entries[number as usize].within, text_of(texts, entries, number)));
         for number in self.hashed..low(entries.len()) {
             let hash = hash_of(number);
-            table.insert_unique(hash, (upper(hash), number), |&(_, number)| hash_of(number));
+            table.insert_unique(hash, number, |&number| hash_of(number));
         }
         self.hashed = low(entries.len());
     }
@@ -109,7 +107,7 @@ impl Names {
 
     /// What they take in memory, about, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.texts.len() + self.entries.len() * (size_of::<Name>() + 2 * size_of::<(u32, u32)>())
+        self.texts.len() + self.entries.len() * (size_of::<Name>() + 2 * size_of::<u32>())
     }
 
     /// The numbers in the order of their texts, and the rank of each number in that order. Equal texts within different
@@ -169,12 +167,6 @@ fn text_of<'a>(texts: &'a str, entries: &[Name], number: u32) -> &'a str {
     let number = number as usize;
     let start = if number == 0 { 0 } else { entries[number - 1].end };
     &texts[start..entries[number].end]
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "half of the bits are wanted")]
-fn upper(hash: u64) -> u32 {
-    // The table finds its place with the lowest bits and its tag with the highest seven; these are between them.
-    (hash >> 24) as u32
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a day has fewer events than 2^32 between two spills")]
