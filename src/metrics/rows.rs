@@ -1,9 +1,10 @@
 //! Checks of every row of a result: sorted and unique by its key, nothing missing that must be there, values in bounds.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
+use std::cmp::Ordering;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_comparator};
+use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, SchemaRef};
-use arrow::row::{OwnedRow, RowConverter, SortField};
 use arrow::util::display::array_value_to_string;
 
 use crate::catalog::{Checks, Column, Query};
@@ -15,24 +16,21 @@ pub(super) struct Checked {
     columns: Vec<Column>,
     // The places of the key's columns.
     key: Vec<usize>,
-    converter: RowConverter,
-    last: Option<OwnedRow>,
+    // The key's columns of the last row.
+    last: Option<Vec<ArrayRef>>,
 }
 
 impl Checked {
     /// Starts before the first row of a query's result.
     pub(super) fn new(query: &Query) -> Result<Self> {
         let schema = query.schema();
-        let (mut key, mut fields) = (Vec::new(), Vec::new());
-        for name in &query.key {
-            let (place, field) = schema.column_with_name(name).ok_or_else(|| {
+        let place = |name: &String| {
+            schema.column_with_name(name).map(|(place, _)| place).ok_or_else(|| {
                 Error::Internal(format!("key=`{name}` of {} is no column; the catalog let it through", query.name))
-            })?;
-            key.push(place);
-            fields.push(SortField::new(field.data_type().clone()));
-        }
-        let converter = RowConverter::new(fields).map_err(|e| Error::Internal(e.to_string()))?;
-        Ok(Self { schema, columns: query.columns.clone(), key, converter, last: None })
+            })
+        };
+        let key = query.key.iter().map(place).collect::<Result<_>>()?;
+        Ok(Self { schema, columns: query.columns.clone(), key, last: None })
     }
 
     /// The batch in the declared types, or `Error::Data` that names the first bad row of the first bad column.
@@ -54,20 +52,29 @@ impl Checked {
 
     fn check_order(&mut self, arrays: &[ArrayRef]) -> Result<()> {
         let key: Vec<ArrayRef> = self.key.iter().filter_map(|&place| arrays.get(place).cloned()).collect();
-        let rows = self.converter.convert_columns(&key).map_err(|e| Error::Internal(e.to_string()))?;
-        let mut before = self.last.as_ref().map(OwnedRow::row);
-        for (place, row) in rows.iter().enumerate() {
-            if let Some(last) = before
-                && row <= last
-            {
-                let what =
-                    if row == last { "comes twice" } else { "is out of order; end the query in ORDER BY its key" };
-                return Err(Error::Data(format!("the row with {} {what}", self.key_of(arrays, place))));
-            }
-            before = Some(row);
+        let rows = key.first().map_or(0, |array| array.len());
+        if rows == 0 {
+            return Ok(());
         }
-        self.last = before.map(|row| row.owned());
+        if let Some(last) = &self.last {
+            self.expect_rise(arrays, 0, compare(last, &key)?(0, 0))?;
+        }
+        let compare = compare(&key, &key)?;
+        for row in 1..rows {
+            self.expect_rise(arrays, row, compare(row - 1, row))?;
+        }
+        self.last = Some(key.iter().map(|array| array.slice(rows - 1, 1)).collect());
         Ok(())
+    }
+
+    // The row must come after the one before it.
+    fn expect_rise(&self, arrays: &[ArrayRef], row: usize, order: Ordering) -> Result<()> {
+        let what = match order {
+            Ordering::Less => return Ok(()),
+            Ordering::Equal => "comes twice",
+            Ordering::Greater => "is out of order; end the query in ORDER BY its key",
+        };
+        Err(Error::Data(format!("the row with {} {what}", self.key_of(arrays, row))))
     }
 
     // The key of a row as `day=`2026-03-01`, org_id=`a``.
@@ -77,6 +84,16 @@ impl Checked {
             row,
         )
     }
+}
+
+// How a row of some columns and a row of others follow each other, nulls first.
+fn compare(some: &[ArrayRef], others: &[ArrayRef]) -> Result<impl Fn(usize, usize) -> Ordering> {
+    let of = |(one, other): (&ArrayRef, &ArrayRef)| make_comparator(one, other, SortOptions::default());
+    let columns = some.iter().zip(others).map(of).collect::<std::result::Result<Vec<_>, _>>();
+    let columns = columns.map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(move |row, other| {
+        columns.iter().map(|compare| compare(row, other)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    })
 }
 
 /// Values of a row, each as its column's name, an equals sign and the value in backticks; a missing one is empty.
