@@ -1,16 +1,14 @@
 //! Texts that repeat, as numbers into a list of texts: how the ids of events are held on their way into the store.
 //! It does not know what the texts mean, nor the order of the numbers.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, DictionaryArray, RecordBatch, StringArray, StringBuilder, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
-use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::coder::Coder;
 
 /// The columns of `events` whose texts repeat within a batch.
 pub const CODED_COLUMNS: [&str; 5] = ["user_id", "org_id", "app_id", "action", "concurrent_id"];
@@ -69,61 +67,6 @@ pub fn decode(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// Takes texts one by one and gives each distinct one a number, in the order of appearance.
-#[derive(Debug)]
-pub struct Coder {
-    hasher: DefaultHashBuilder,
-    // The hash of each known text and its number.
-    table: HashTable<(u64, u32)>,
-    texts: StringBuilder,
-    codes: Vec<u32>,
-}
-
-impl Default for Coder {
-    fn default() -> Self {
-        Self {
-            hasher: DefaultHashBuilder::default(),
-            table: HashTable::new(),
-            texts: StringBuilder::new(),
-            codes: Vec::new(),
-        }
-    }
-}
-
-impl Coder {
-    /// Adds a text.
-    pub fn push(&mut self, text: &str) {
-        // Texts come in runs more often than not.
-        if let Some(&last) = self.codes.last()
-            && text_at(&self.texts, last) == text.as_bytes()
-        {
-            self.codes.push(last);
-            return;
-        }
-        let hash = self.hasher.hash_one(text.as_bytes());
-        let texts = &self.texts;
-        let is_same = |&(known, code): &(u64, u32)| known == hash && text_at(texts, code) == text.as_bytes();
-        let code = match self.table.entry(hash, is_same, |&(hash, _)| hash) {
-            hashbrown::hash_table::Entry::Occupied(entry) => entry.get().1,
-            hashbrown::hash_table::Entry::Vacant(slot) => {
-                // A column of 2^32 distinct texts does not fit in memory.
-                let code = u32::try_from(ArrayBuilder::len(&self.texts)).unwrap_or(u32::MAX);
-                slot.insert((hash, code));
-                self.texts.append_value(text);
-                code
-            }
-        };
-        self.codes.push(code);
-    }
-
-    /// The column of all texts since the last call.
-    pub fn finish(&mut self) -> DictionaryArray<UInt32Type> {
-        self.table.clear();
-        let codes = UInt32Array::from(std::mem::take(&mut self.codes));
-        DictionaryArray::new(codes, Arc::new(self.texts.finish()))
-    }
-}
-
 /// The coded form of a column without nulls.
 pub(super) fn encode(texts: &StringArray) -> DictionaryArray<UInt32Type> {
     let mut coder = Coder::default();
@@ -159,43 +102,12 @@ fn compact_column(coded: &DictionaryArray<UInt32Type>) -> Result<ArrayRef, Arrow
     Ok(Arc::new(DictionaryArray::try_new(codes, texts)?))
 }
 
-fn text_at(texts: &StringBuilder, code: u32) -> &[u8] {
-    let offsets = texts.offsets_slice();
-    let offset = |place: usize| offsets.get(place).map_or(0, |offset| offset.cast_unsigned() as usize);
-    // The builder's list of offsets always ends with the end of its texts.
-    let (start, end) = (offset(code as usize), offset(code as usize + 1));
-    texts.values_slice().get(start..end).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn texts(coded: &DictionaryArray<UInt32Type>) -> Vec<&str> {
         coded.downcast_dict::<StringArray>().expect("texts").into_iter().flatten().collect()
-    }
-
-    #[test]
-    fn each_text_has_one_number() {
-        let mut coder = Coder::default();
-        for text in ["b", "a", "b", "b", "", "a"] {
-            coder.push(text);
-        }
-        let coded = coder.finish();
-        assert_eq!(texts(&coded), ["b", "a", "b", "b", "", "a"]);
-        assert_eq!(coded.values().len(), 3);
-        coder.push("a");
-        let coded = coder.finish();
-        assert_eq!((texts(&coded), coded.values().len()), (vec!["a"], 1));
-        assert_eq!(coder.finish().len(), 0);
-    }
-
-    #[test]
-    fn many_texts_keep_their_numbers() {
-        let all = (0..10_000).map(|number| format!("u{}", number % 3_000)).collect::<Vec<_>>();
-        let coded = encode(&StringArray::from(all.clone()));
-        assert_eq!(texts(&coded), all);
-        assert_eq!(coded.values().len(), 3_000);
     }
 
     #[test]

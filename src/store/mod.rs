@@ -1,6 +1,7 @@
 //! The store: Delta tables whose Parquet files this program writes and whose log decides what exists.
 //! It knows files, versions and days; it does not know what the columns mean.
 
+mod coder;
 mod codes;
 mod commit;
 mod files;
@@ -12,7 +13,8 @@ mod staging;
 mod stats;
 mod texts;
 
-pub use codes::{CODED_COLUMNS, Coder, code, coded_schema, coded_type, decode, is_same_list};
+pub use coder::Coder;
+pub use codes::{CODED_COLUMNS, code, coded_schema, coded_type, decode, is_same_list};
 pub use commit::{BatchFiles, RollupFiles, Stale};
 pub use files::{DataFile, TableFiles, write_files};
 pub use groups::Packing;
