@@ -22,7 +22,17 @@ pub(super) enum Token<'a> {
 
 /// Calls `member` with each key (as [`Token::Text`] or [`Token::Escaped`]), value, and the value as written.
 /// `None` if the text is not one valid JSON object; members seen until then have been told already.
-pub(super) fn members<'a>(text: &'a str, mut member: impl FnMut(Token<'a>, Token<'a>, &'a str)) -> Option<()> {
+pub(super) fn members<'a>(text: &'a str, member: impl FnMut(Token<'a>, Token<'a>, &'a str)) -> Option<()> {
+    object(text, Scan::key, member)
+}
+
+/// Calls `member` with what `key` made of each key, with the value, and the value as written.
+#[inline]
+pub(super) fn object<'a, K>(
+    text: &'a str,
+    mut key: impl FnMut(&mut Scan<'a>) -> Option<K>,
+    mut member: impl FnMut(K, Token<'a>, &'a str),
+) -> Option<()> {
     let mut scan = Scan { text, bytes: text.as_bytes(), at: 0 };
     scan.skip_space();
     scan.expect(b'{')?;
@@ -31,14 +41,11 @@ pub(super) fn members<'a>(text: &'a str, mut member: impl FnMut(Token<'a>, Token
         scan.at += 1;
     } else {
         loop {
-            scan.expect(b'"')?;
-            let key = scan.string()?;
-            scan.skip_space();
-            scan.expect(b':')?;
+            let key = key(&mut scan)?;
             scan.skip_space();
             let start = scan.at;
             let value = scan.value()?;
-            member(key, value, text.get(start..scan.at)?);
+            member(key, value, text.get(start..scan.at).unwrap_or_default());
             scan.skip_space();
             match scan.next()? {
                 b',' => scan.skip_space(),
@@ -49,6 +56,9 @@ pub(super) fn members<'a>(text: &'a str, mut member: impl FnMut(Token<'a>, Token
     }
     scan.end()
 }
+
+/// So many bytes are looked at at once.
+pub(super) const AHEAD_BYTES: usize = size_of::<u128>();
 
 /// Calls `element` with each value of an array.
 pub(super) fn elements<'a>(text: &'a str, mut element: impl FnMut(Token<'a>, &'a str)) -> Option<()> {
@@ -117,13 +127,31 @@ fn code_unit(text: &str) -> Option<(u32, &str)> {
     Some((is_hex.then(|| u32::from_str_radix(digits, 16).ok())??, rest))
 }
 
-struct Scan<'a> {
+/// A place in a text.
+pub(super) struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scan<'a> {
+    /// The bytes from here on as a number, the first one lowest, with zeros behind the end.
+    #[inline]
+    pub(super) fn ahead(&self) -> u128 {
+        ahead(self.bytes, self.at)
+    }
+
+    /// Goes on by so many of the bytes that are ahead.
+    #[inline]
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// How far the scan has come.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -153,11 +181,30 @@ impl<'a> Scan<'a> {
         self.peek().is_none().then_some(())
     }
 
-    #[inline]
+    /// Reads a key and the colon behind it.
+    pub(super) fn key(&mut self) -> Option<Token<'a>> {
+        self.expect(b'"')?;
+        let key = self.string()?;
+        self.skip_space();
+        self.expect(b':')?;
+        Some(key)
+    }
+
+    // Most values are text; the others are read elsewhere, so that this stays small.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a value goes to its reader in registers, not by way of memory")]
     fn value(&mut self) -> Option<Token<'a>> {
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            self.string()
+        } else {
+            self.other_value()
+        }
+    }
+
+    fn other_value(&mut self) -> Option<Token<'a>> {
         let start = self.at;
         match self.next()? {
-            b'"' => self.string(),
             b'-' | b'0'..=b'9' => {
                 let is_integer = self.number(start)?;
                 let text = self.text.get(start..self.at)?;
@@ -184,7 +231,8 @@ impl<'a> Scan<'a> {
     }
 
     // After the opening quote; ends after the closing one.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for values, most of which are strings")]
     fn string(&mut self) -> Option<Token<'a>> {
         let start = self.at;
         let mut has_escape = false;
@@ -271,10 +319,7 @@ impl<'a> Scan<'a> {
                 self.skip_space();
             }
             if container == b'{' {
-                self.expect(b'"')?;
-                self.string()?;
-                self.skip_space();
-                self.expect(b':')?;
+                self.key()?;
                 self.skip_space();
             }
             let inner = self.peek()?;
@@ -290,24 +335,35 @@ impl<'a> Scan<'a> {
     }
 }
 
-// The place of the first quote, backslash or control character from `at` on: eight bytes at a time. A borrow in the
-// subtraction can only mark bytes above one that is marked rightly, and only the lowest mark is used.
+// The place of the first quote, backslash or control character from `at` on. A borrow in the subtraction can only mark
+// bytes above one that is marked rightly, and only the lowest mark is used.
 #[inline]
 fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*word);
-        let zeros = |x: u64| x.wrapping_sub(ONES) & !x & HIGHS;
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let marks = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | controls;
+    const ONES: u128 = u128::MAX / 0xff;
+    const HIGHS: u128 = ONES << 7;
+    loop {
+        let next = ahead(bytes, at);
+        let zeros = |x: u128| x.wrapping_sub(ONES) & !x & HIGHS;
+        let controls = next.wrapping_sub(ONES * 0x20) & !next & HIGHS;
+        let marks = zeros(next ^ (ONES * 0x22)) | zeros(next ^ (ONES * 0x5c)) | controls;
         if marks != 0 {
-            return Some(at + (marks.trailing_zeros() / 8) as usize);
+            // What stands for the bytes behind the end is marked too.
+            let place = at + (marks.trailing_zeros() / 8) as usize;
+            return (place < bytes.len()).then_some(place);
         }
-        at += 8;
+        at += AHEAD_BYTES;
     }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)).map(|place| at + place)
+}
+
+// The bytes from `at` on as a number, the first one lowest, with zeros behind the end.
+#[inline]
+fn ahead(bytes: &[u8], at: usize) -> u128 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match (rest.first_chunk(), bytes.last_chunk()) {
+        (Some(next), _) => u128::from_le_bytes(*next),
+        (None, Some(last)) if !rest.is_empty() => u128::from_le_bytes(*last) >> (8 * (AHEAD_BYTES - rest.len())),
+        _ => rest.iter().rev().fold(0, |next, byte| next << 8 | u128::from(*byte)),
+    }
 }
 
 #[cfg(test)]

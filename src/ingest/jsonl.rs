@@ -5,18 +5,17 @@ use crate::error::Result;
 use crate::event::Reason;
 
 use super::columns::{Harvest, Harvester};
-use super::json::{Token, members, unescape};
+use super::json::{Token, unescape};
 use super::keep::Keep;
-use super::quotes::{count_lines, is_blank, line};
+use super::keys::Keys;
+use super::quotes::{is_blank, line};
 use super::record::{FIELDS, Field, Rules, Value, Values};
 
 /// Reads whole lines.
 pub(super) fn read(text: &[u8], rules: &Rules, keep: &Keep, file: u32) -> Result<Harvest> {
     let mut harvester = Harvester::new(rules);
-    let mut scratch = Scratch::default();
-    let mut lines = 0;
-    for_each_line(text, |number, bytes, record| {
-        lines = number;
+    let mut scratch = Scratch::new();
+    let lines = for_each_line(text, |number, bytes, record| {
         let outcome = match record {
             Some(_) if bytes.len() > rules.max_record_bytes => Err(Reason::TooLong),
             Some(record) => scratch.record(record, keep, &mut harvester),
@@ -26,11 +25,12 @@ pub(super) fn read(text: &[u8], rules: &Rules, keep: &Keep, file: u32) -> Result
             harvester.reject(number, reason, bytes);
         }
     });
-    harvester.harvest(file, lines.max(count_lines(text)))
+    harvester.harvest(file, lines)
 }
 
-/// Calls `line` with the number (from 1), the bytes, and the text (if it is UTF-8) of each line that is not blank.
-pub(super) fn for_each_line<'a>(text: &'a [u8], mut take: impl FnMut(u64, &'a [u8], Option<&'a str>)) {
+/// Calls `take` with the number (from 1), the bytes, and the text (if it is UTF-8) of each line that is not blank; the
+/// number of all lines.
+pub(super) fn for_each_line<'a>(text: &'a [u8], mut take: impl FnMut(u64, &'a [u8], Option<&'a str>)) -> u64 {
     // Checking a chunk at once is faster by far than line by line, and almost always the answer.
     let valid = simdutf8::basic::from_utf8(text).ok();
     let (mut start, mut number) = (0, 0);
@@ -48,62 +48,82 @@ pub(super) fn for_each_line<'a>(text: &'a [u8], mut take: impl FnMut(u64, &'a [u
         }
         start = end + 1;
     }
+    number
 }
 
-// Room that is used again from record to record.
-#[derive(Default)]
+// What is used again from record to record.
 struct Scratch {
+    keys: Keys<Meaning>,
     key: String,
     texts: [String; FIELDS.len()],
     extra: String,
 }
 
-impl Scratch {
-    fn record(&mut self, record: &str, keep: &Keep, harvester: &mut Harvester) -> std::result::Result<(), Reason> {
-        let mut tokens = [Token::Null; FIELDS.len()];
-        let mut kept = vec![None; keep.names().len()];
-        let key_text = &mut self.key;
-        members(record, |key, value, raw| {
-            let name = match key {
-                Token::Text(name) => name,
-                Token::Escaped(name) => {
-                    key_text.clear();
-                    // A key that is no text names no field.
-                    if unescape(name, key_text).is_none() {
-                        return;
-                    }
-                    key_text.as_str()
-                }
-                _ => return,
-            };
-            if let Some(field) = Field::named(name) {
-                tokens[field as usize] = value;
+// What a key names: a field, the place of a kept one, both, or nothing.
+#[derive(Clone, Copy)]
+struct Meaning {
+    field: Option<Field>,
+    kept: Option<usize>,
+}
+
+impl Meaning {
+    // A key that is no text names nothing.
+    fn of(key: Token, keep: &Keep, text: &mut String) -> Self {
+        let name = match key {
+            Token::Text(name) => Some(name),
+            Token::Escaped(escaped) => {
+                text.clear();
+                unescape(escaped, text).map(|()| text.as_str())
             }
-            if let Some(place) = keep.names().iter().position(|kept| kept == name) {
-                kept[place] = (value != Token::Null).then_some(raw);
-            }
-        })
-        .ok_or(Reason::BadRecord)?;
-        let mut values = Values::default();
-        for ((value, token), text) in values.iter_mut().zip(tokens).zip(&mut self.texts) {
-            *value = value_of(token, text);
-        }
-        let extra = keep.object(kept.into_iter(), &mut self.extra);
-        harvester.record(&values, extra)
+            _ => None,
+        };
+        let kept = |name| keep.names().iter().position(|kept| kept == name);
+        Self { field: name.and_then(Field::named), kept: name.and_then(kept) }
     }
 }
 
-// Half a surrogate pair is no text: such a value is of no type that a field can have.
-fn value_of<'a>(token: Token<'a>, text: &'a mut String) -> Value<'a> {
-    match token {
-        Token::Null => Value::Missing,
-        Token::Text(text) => Value::Text(text),
-        Token::Escaped(escaped) => {
+impl Scratch {
+    fn new() -> Self {
+        Self { keys: Keys::new(), key: String::new(), texts: Default::default(), extra: String::new() }
+    }
+
+    fn record(&mut self, record: &str, keep: &Keep, harvester: &mut Harvester) -> std::result::Result<(), Reason> {
+        let mut values = Values::default();
+        let mut escaped: Vec<(Field, &str)> = Vec::new();
+        let mut kept = vec![None; keep.names().len()];
+        let Self { keys, key: key_text, .. } = self;
+        let meaning = |key: Token| Meaning::of(key, keep, key_text);
+        let read = keys.members(record, meaning, |meaning, value, raw| {
+            if let Some(field) = meaning.field {
+                // The last of several members of one name is the one that counts.
+                if !escaped.is_empty() {
+                    escaped.retain(|(other, _)| *other != field);
+                }
+                values[field as usize] = match value {
+                    Token::Null => Value::Missing,
+                    Token::Text(text) => Value::Text(text),
+                    Token::Escaped(text) => {
+                        escaped.push((field, text));
+                        Value::Other
+                    }
+                    Token::Integer(digits) => Value::Integer(digits),
+                    Token::Decimal(number) => Value::Decimal(number),
+                    Token::Bool(_) | Token::Object(_) | Token::Array(_) => Value::Other,
+                };
+            }
+            if let Some(place) = meaning.kept {
+                kept[place] = (value != Token::Null).then_some(raw);
+            }
+        });
+        read.ok_or(Reason::BadRecord)?;
+        for ((field, escaped), text) in escaped.into_iter().zip(&mut self.texts) {
             text.clear();
-            if unescape(escaped, text).is_some() { Value::Text(text) } else { Value::Other }
+            // Half a surrogate pair is no text: such a value is of no type that a field can have.
+            if unescape(escaped, text).is_some() {
+                values[field as usize] = Value::Text(text);
+            }
         }
-        Token::Integer(digits) => Value::Integer(digits),
-        Token::Decimal(number) => Value::Decimal(number),
-        Token::Bool(_) | Token::Object(_) | Token::Array(_) => Value::Other,
+        let extra = keep.object(kept.into_iter(), &mut self.extra);
+        harvester.record(&values, extra)
     }
 }

@@ -11,6 +11,7 @@ mod inputs;
 mod json;
 mod jsonl;
 mod keep;
+mod keys;
 mod mapping;
 mod parallel;
 mod parquet;
