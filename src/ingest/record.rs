@@ -129,6 +129,7 @@ impl Judge {
     }
 
     /// The event, or the first reason against it (from `bad_record` on; what comes before is the format's matter).
+    #[inline]
     pub(super) fn event<'a>(&self, values: &Values<'a>) -> Result<Event<'a>, Reason> {
         let event_id = text(values[Field::EventId as usize])?;
         let user_id = text(values[Field::UserId as usize])?;
@@ -209,10 +210,31 @@ fn duration(ms: Value, seconds: Value) -> Option<i64> {
 }
 
 /// Whether a text is an id, or empty.
-// Bytes that can begin no control character decide almost every id without decoding it: those of C1 begin with 0xC2.
 pub(super) fn is_id(id: &str) -> bool {
-    let suspects = id.bytes().filter(|b| matches!(b, 0..0x20 | 0x7f | 0xc2)).count();
-    id.len() <= MAX_ID_BYTES && (suspects == 0 || !id.chars().any(char::is_control))
+    id.len() <= MAX_ID_BYTES && (!is_suspect(id.as_bytes()) || !id.chars().any(char::is_control))
+}
+
+// Whether a byte can begin a control character, which decides almost every id without decoding it: those of C1 begin
+// with 0xC2. Short ids are looked at as one or two numbers; a borrow in the subtraction can only mark bytes above one
+// that is marked rightly.
+#[inline]
+fn is_suspect(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let is_marked = |word: u64| {
+        let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
+        (below(word, 0x20) | below(word ^ (ONES * 0x7f), 1) | below(word ^ (ONES * 0xc2), 1)) & (ONES << 7) != 0
+    };
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk())
+        && bytes.len() <= 16
+    {
+        return is_marked(u64::from_le_bytes(*head)) | is_marked(u64::from_le_bytes(*tail));
+    }
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk())
+        && bytes.len() <= 8
+    {
+        return is_marked(u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)));
+    }
+    bytes.iter().any(|byte| matches!(byte, 0..0x20 | 0x7f | 0xc2))
 }
 
 #[cfg(test)]
@@ -394,6 +416,18 @@ mod tests {
             &[(Field::Ts, Value::Text("1990-01-01T00:00:00Z")), (Field::OrgId, Value::Text("\n"))],
             Some(Reason::TooOld),
         );
+    }
+
+    #[test]
+    fn control_characters_are_seen_at_every_place() {
+        let others = ["", "a", "aaa", "aaaaaaa", "aaaaaaaaaaaaaaaa", "\u{e9}\u{a0}\u{b5}~ \u{20ac}\u{10348}"];
+        for (before, behind) in others.iter().flat_map(|before| others.map(|behind| (before, behind))) {
+            assert!(is_id(&format!("{before}{behind}")));
+            for control in (0..0x20).chain(0x7f..0xa0).filter_map(char::from_u32) {
+                assert!(!is_id(&format!("{before}{control}{behind}")), "{before}{control:?}{behind}");
+            }
+        }
+        assert!(is_id(&"x".repeat(MAX_ID_BYTES)) && !is_id(&"x".repeat(MAX_ID_BYTES + 1)));
     }
 
     #[test]
