@@ -52,7 +52,7 @@ impl Header {
 pub(super) fn read(text: &[u8], rules: &Rules, header: &Header, keep: &Keep, file: u32) -> Result<Harvest> {
     let mut harvester = Harvester::new(rules);
     let mut extra = String::new();
-    for_each_record(text, header.names.len(), rules.max_record_bytes, |number, bytes, found| {
+    let lines = for_each_record(text, header.names.len(), rules.max_record_bytes, |number, bytes, found| {
         let outcome = found.and_then(|(record, split)| {
             let mut values = Values::default();
             for (place, field) in &header.fields {
@@ -65,7 +65,7 @@ pub(super) fn read(text: &[u8], rules: &Rules, header: &Header, keep: &Keep, fil
             harvester.reject(number, reason, bytes);
         }
     });
-    harvester.harvest(file, count_lines(text))
+    harvester.harvest(file, lines)
 }
 
 fn kept<'a>(record: &str, split: &Split, header: &Header, keep: &Keep, out: &'a mut String) -> Option<&'a str> {
@@ -85,13 +85,13 @@ fn kept<'a>(record: &str, split: &Split, header: &Header, keep: &Keep, out: &'a 
     has_object.then_some(out.as_str())
 }
 
-/// Calls `take` with the line (from 1), the bytes, and the fields of each record that is not blank.
+/// Calls `take` with the line (from 1), the bytes, and the fields of each record that is not blank; the number of lines.
 pub(super) fn for_each_record<'a>(
     text: &'a [u8],
     width: usize,
     max_record_bytes: usize,
     mut take: impl FnMut(u64, &'a [u8], std::result::Result<(&str, &Split), Reason>),
-) {
+) -> u64 {
     let valid = simdutf8::basic::from_utf8(text).ok();
     let has_quotes = memchr::memchr(b'"', text).is_some();
     let mut split = Split::default();
@@ -117,6 +117,7 @@ pub(super) fn for_each_record<'a>(
         number += if has_quotes { count_lines(&text[start..end]) } else { 1 };
         start = end;
     }
+    number - 1
 }
 
 // Behind the line feed of the record that begins at `start`.

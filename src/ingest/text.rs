@@ -21,7 +21,6 @@ use super::jsonl;
 use super::mapping::Mapping;
 use super::parallel::in_order;
 use super::parquet::{Reading, take_rows};
-use super::quotes::count_lines;
 use super::shape::{Members, Rows};
 
 /// How a file is cut.
@@ -179,7 +178,7 @@ fn mapped_jsonl(text: &[u8], raw: &Schema, reading: &Reading) -> Result<Harvest>
     let schema = raw.project(columns).map_err(internal)?;
     let mut rows = Rows::new(schema.fields());
     let mut taken = Taken::default();
-    jsonl::for_each_line(text, |number, bytes, line| {
+    let lines = jsonl::for_each_line(text, |number, bytes, line| {
         let outcome = match line {
             None => Err(Reason::BadEncoding),
             Some(_) if bytes.len() > reading.rules.max_record_bytes => Err(Reason::TooLong),
@@ -187,7 +186,7 @@ fn mapped_jsonl(text: &[u8], raw: &Schema, reading: &Reading) -> Result<Harvest>
         };
         taken.add(number, bytes, outcome);
     });
-    taken.harvest(schema, rows.finish().map_err(internal)?, reading, count_lines(text))
+    taken.harvest(schema, rows.finish().map_err(internal)?, reading, lines)
 }
 
 fn mapped_csv(text: &[u8], header: &Header, reading: &Reading) -> Result<Harvest> {
@@ -199,7 +198,7 @@ fn mapped_csv(text: &[u8], header: &Header, reading: &Reading) -> Result<Harvest
         .collect();
     let mut builders: Vec<StringBuilder> = columns.iter().map(|_| StringBuilder::new()).collect();
     let mut taken = Taken::default();
-    csv::for_each_record(text, header.names.len(), reading.rules.max_record_bytes, |number, bytes, found| {
+    let lines = csv::for_each_record(text, header.names.len(), reading.rules.max_record_bytes, |number, bytes, found| {
         let outcome = found.map(|(record, split)| {
             for (builder, place) in builders.iter_mut().zip(columns) {
                 builder.append_value(split.field(record, *place));
@@ -208,7 +207,7 @@ fn mapped_csv(text: &[u8], header: &Header, reading: &Reading) -> Result<Harvest
         taken.add(number, bytes, outcome);
     });
     let arrays = builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
-    taken.harvest(Schema::new(fields), arrays, reading, count_lines(text))
+    taken.harvest(Schema::new(fields), arrays, reading, lines)
 }
 
 // The records of a chunk on their way through a select: where each row came from, and what was refused before it.
