@@ -1,8 +1,8 @@
-//! The bytes of a file: hashed, then read once more up to the same length, and decompressed by what they begin with.
+//! The bytes of a file: read up to a length that is fixed before, hashed, and decompressed by what they begin with.
 //! It does not know records.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,6 +41,11 @@ pub(super) struct Checksum {
     pub(super) sha256: String,
 }
 
+/// The present length of a file.
+pub(super) fn length(path: &Path) -> Result<u64> {
+    Ok(path.metadata().map_err(|e| Error::path("read", path, e))?.len())
+}
+
 /// Hashes a file up to its present end.
 pub(super) fn checksum(path: &Path) -> Result<Checksum> {
     let failed = |e: io::Error| Error::path("read", path, e);
@@ -58,7 +63,7 @@ pub(super) fn checksum(path: &Path) -> Result<Checksum> {
         hash.update(&block[..length]);
         bytes += length as u64;
     }
-    Ok(Checksum { bytes, sha256: format!("{:x}", hash.finalize()) })
+    Ok(Checksum { bytes, sha256: hex(hash) })
 }
 
 /// Copies a stream that can be read only once to a file in `folder`.
@@ -69,25 +74,50 @@ pub(super) fn spool(mut stream: impl Read, folder: &Path) -> Result<NamedTempFil
     Ok(file)
 }
 
-/// Opens the first `bytes` bytes of a file, decompressed if they are gzip or Zstandard.
-pub(super) fn open<'a>(path: &Path, bytes: u64, progress: &'a Progress<'a>) -> Result<Box<dyn Read + Send + 'a>> {
+/// Opens the first `bytes` bytes of a file, decompressed if they are gzip or Zstandard. `hash`: their checksum is made
+/// on the way.
+pub(super) fn open<'a>(path: &Path, bytes: u64, hash: bool, progress: &'a Progress<'a>) -> Result<Unpacked<'a>> {
     let failed = |e: io::Error| Error::path("read", path, e);
-    let file = File::open(path).map_err(failed)?;
-    let mut stored = Stored { file, left: bytes, untold: 0, progress };
-    let mut magic = Vec::with_capacity(4);
-    (&mut stored).take(4).read_to_end(&mut magic).map_err(|e| read_error(path, &e))?;
-    let compression = Compression::of(&magic);
-    let stored = Cursor::new(magic).chain(stored);
+    let mut file = File::open(path).map_err(failed)?;
+    let compression = Compression::of(&magic(&mut file, bytes).map_err(failed)?);
+    let hash = hash.then(Sha256::new);
+    let stored = Stored { file, bytes, left: bytes, untold: 0, hash, progress };
+    let stored = BufReader::with_capacity(BLOCK_BYTES, stored);
     Ok(match compression {
-        Compression::None => Box::new(stored),
-        Compression::Gzip => {
-            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BLOCK_BYTES, stored)))
-        }
-        Compression::Zstd => {
-            let stored = BufReader::with_capacity(BLOCK_BYTES, stored);
-            Box::new(zstd::stream::read::Decoder::with_buffer(stored).map_err(failed)?)
-        }
+        Compression::None => Unpacked::Plain(stored),
+        Compression::Gzip => Unpacked::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(stored))),
+        Compression::Zstd => Unpacked::Zstd(zstd::stream::read::Decoder::with_buffer(stored).map_err(failed)?),
     })
+}
+
+/// The text of a file.
+pub(super) enum Unpacked<'a> {
+    Plain(BufReader<Stored<'a>>),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<Stored<'a>>>>),
+    Zstd(zstd::stream::read::Decoder<'static, BufReader<Stored<'a>>>),
+}
+
+impl Unpacked<'_> {
+    /// The checksum of the stored bytes, once, if it was to be made. Bytes that the text did not need are read now.
+    pub(super) fn checksum(&mut self) -> io::Result<Option<Checksum>> {
+        let stored = match self {
+            Self::Plain(stored) => stored.get_mut(),
+            Self::Gzip(text) => text.get_mut().get_mut(),
+            Self::Zstd(text) => text.get_mut().get_mut(),
+        };
+        io::copy(stored, &mut io::sink())?;
+        Ok(stored.hash.take().map(|hash| Checksum { bytes: stored.bytes, sha256: hex(hash) }))
+    }
+}
+
+impl Read for Unpacked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(text) => text.read(buffer),
+            Self::Gzip(text) => text.read(buffer),
+            Self::Zstd(text) => text.read(buffer),
+        }
+    }
 }
 
 /// A file that can be read at any place: the file itself, or its decompressed copy in `folder`.
@@ -99,14 +129,13 @@ pub(super) enum Seekable {
 impl Seekable {
     /// Decompresses the file to `folder` if it is compressed.
     pub(super) fn open(path: &Path, bytes: u64, folder: &Path, progress: &Progress) -> Result<Self> {
-        let mut magic = Vec::with_capacity(4);
-        let file = File::open(path).map_err(|e| Error::path("read", path, e))?;
-        file.take(4).read_to_end(&mut magic).map_err(|e| Error::path("read", path, e))?;
-        if Compression::of(&magic) == Compression::None {
+        let failed = |e: io::Error| Error::path("read", path, e);
+        let mut file = File::open(path).map_err(failed)?;
+        if Compression::of(&magic(&mut file, bytes).map_err(failed)?) == Compression::None {
             return Ok(Self::Itself(path.to_owned()));
         }
         let mut copy = NamedTempFile::new_in(folder).map_err(|e| Error::path("write in", folder, e))?;
-        let mut stream = open(path, bytes, progress)?;
+        let mut stream = open(path, bytes, false, progress)?;
         let mut block = vec![0; BLOCK_BYTES];
         loop {
             let length = match stream.read(&mut block) {
@@ -163,12 +192,26 @@ impl Compression {
     }
 }
 
-// The stored bytes of one file. A file that has grown since it was hashed ends where it ended then; one that has
-// shrunk is an error.
-struct Stored<'a> {
+// The first bytes, which tell the compression; the file stands at its beginning again.
+fn magic(file: &mut File, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut magic = Vec::with_capacity(4);
+    file.take(bytes.min(4)).read_to_end(&mut magic)?;
+    file.rewind()?;
+    Ok(magic)
+}
+
+fn hex(hash: Sha256) -> String {
+    format!("{:x}", hash.finalize())
+}
+
+/// The stored bytes of one file. A file that has grown since its length was taken ends where it ended then; one that has
+/// shrunk is an error.
+pub(super) struct Stored<'a> {
     file: File,
+    bytes: u64,
     left: u64,
     untold: u64,
+    hash: Option<Sha256>,
     progress: &'a Progress<'a>,
 }
 
@@ -180,6 +223,9 @@ impl Read for Stored<'_> {
         let length = self.file.by_ref().take(self.left).read(buffer)?;
         if length == 0 {
             return Err(io::Error::new(ErrorKind::UnexpectedEof, "it became shorter while it was read"));
+        }
+        if let Some(hash) = &mut self.hash {
+            hash.update(&buffer[..length]);
         }
         self.left -= length as u64;
         self.untold += length as u64;
@@ -210,7 +256,7 @@ mod tests {
         let ignore = |_, _| {};
         let progress = Progress::new(bytes, &ignore);
         let mut text = Vec::new();
-        open(&path, bytes, &progress)?.read_to_end(&mut text).map_err(|e| read_error(&path, &e))?;
+        open(&path, bytes, false, &progress)?.read_to_end(&mut text).map_err(|e| read_error(&path, &e))?;
         Ok(text)
     }
 

@@ -124,9 +124,15 @@ impl<R: Read> Cutter<R> {
         }
     }
 
+    /// The stream.
+    pub(super) fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
+
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         while !self.is_over && self.buffer.len() < wanted {
             let missing = wanted - self.buffer.len();
+            self.buffer.reserve(missing);
             match self.input.by_ref().take(missing as u64).read_to_end(&mut self.buffer) {
                 Ok(0) => self.is_over = true,
                 Ok(_) => {}

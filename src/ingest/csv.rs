@@ -13,7 +13,7 @@ use super::quotes::{Stop, Walk, count_lines, is_blank, line};
 use super::record::{Field, Rules, Value, Values};
 
 /// The columns of a CSV file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Header {
     /// The names, untrimmed.
     pub(super) names: Vec<String>,

@@ -1,18 +1,18 @@
 //! All files of an ingest as one stream of work: their parts are read by many threads, across files too, and what they
 //! become comes in the order of files and parts. It knows how files are opened, not what is in them.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::settings::LogFormat;
 
-use super::bytes::{Checksum, Progress, Seekable, checksum};
+use super::bytes::{Checksum, Progress, Seekable, checksum, length};
 use super::chunks::Piece;
 use super::columns::Harvest;
 use super::inputs::Source;
 use super::keep::Keep;
+use super::known::KnownFiles;
 use super::mapping::Mapping;
 use super::parallel::in_order;
 use super::parquet::{ParquetFile, Reading};
@@ -37,6 +37,8 @@ pub(super) enum Step {
     File(FileReport),
     /// A part of the present file.
     Harvest(Harvest),
+    /// The SHA-256 (hex) of the present file, if it was not known when the file began.
+    Checksum(String),
 }
 
 /// How the records of one file are read.
@@ -59,7 +61,7 @@ impl Feed<'_> {
     /// Reads all files that were not ingested before.
     pub(super) fn read(&self, sources: &[Source], take: impl FnMut(Step) -> Result<()>) -> Result<()> {
         let mut jobs =
-            Jobs { feed: self, sources: sources.iter(), seen: HashSet::new(), files: 0, open: Open::Nothing };
+            Jobs { feed: self, sources: sources.iter(), seen: KnownFiles::default(), files: 0, open: Open::Nothing };
         let work = |job, give: &mut dyn FnMut(Step) -> bool| match job {
             Job::Ready(step) => {
                 give(step);
@@ -94,15 +96,15 @@ struct Groups {
 struct Jobs<'a> {
     feed: &'a Feed<'a>,
     sources: std::slice::Iter<'a, Source<'a>>,
-    // The checksums of the files of this ingest.
-    seen: HashSet<String>,
+    // The files of this ingest.
+    seen: KnownFiles,
     files: usize,
     open: Open<'a>,
 }
 
 enum Open<'a> {
     Nothing,
-    Text(TextFile<'a>),
+    Text(Box<TextFile<'a>>),
     Groups { groups: Arc<Groups>, bytes: std::vec::IntoIter<u64>, next: usize, left: u64 },
 }
 
@@ -121,6 +123,11 @@ impl<'a> Jobs<'a> {
                     if let Some(piece) = file.next()? {
                         return Ok(Some(Job::Piece(Arc::clone(&file.reader), piece)));
                     }
+                    if let Some(Checksum { bytes, sha256 }) = file.checksum()? {
+                        self.seen.add(bytes, sha256.clone());
+                        self.open = Open::Nothing;
+                        return Ok(Some(Job::Ready(Step::Checksum(sha256))));
+                    }
                 }
                 Open::Groups { groups, bytes, next, left } => {
                     if let Some(bytes) = bytes.next() {
@@ -137,24 +144,33 @@ impl<'a> Jobs<'a> {
     }
 
     fn begin(&mut self, source: &'a Source<'a>) -> Result<FileReport> {
-        let Checksum { bytes, sha256 } = checksum(&source.path)?;
-        let skipped = self.feed.order.known.contains(&sha256) || !self.seen.insert(sha256.clone());
+        let mut report = FileReport { source: source.label.clone(), ..FileReport::default() };
+        let mut bytes = length(&source.path)?;
+        let may_be_known = self.feed.order.known.has_length(bytes) || self.seen.has_length(bytes);
+        // Text that can be no repeat is hashed while it is read.
+        let hash = source.format != LogFormat::Parquet && !may_be_known;
+        if !hash {
+            Checksum { bytes, sha256: report.sha256 } = checksum(&source.path)?;
+            let is_new = self.seen.add(bytes, report.sha256.clone());
+            report.skipped = self.feed.order.known.has(bytes, &report.sha256) || !is_new;
+        }
+        report.bytes = bytes;
         let file = u32::try_from(self.files).map_err(|_| Error::Usage("there are too many files".into()))?;
         self.files += 1;
-        if skipped {
+        if report.skipped {
             self.feed.progress.add(bytes);
         } else {
             let keep = Keep::new(source.settings.map_or(&[], |settings| settings.keep.as_slice()));
             let manner = Manner { rules: rules(self.feed.order, source), keep, mapping: None, file };
             let Feed { threads, chunk_bytes, progress, .. } = *self.feed;
-            let plan = text::Plan { threads, chunk_bytes, bytes, progress };
+            let plan = text::Plan { threads, chunk_bytes, bytes, hash, progress };
             self.open = match source.format {
-                LogFormat::Jsonl => Open::Text(TextFile::open_jsonl(source, manner, &plan)?),
-                LogFormat::Csv => TextFile::open_csv(source, manner, &plan)?.map_or(Open::Nothing, Open::Text),
+                LogFormat::Jsonl => Open::Text(Box::new(TextFile::open_jsonl(source, manner, &plan)?)),
+                LogFormat::Csv => Open::Text(Box::new(TextFile::open_csv(source, manner, &plan)?)),
                 LogFormat::Parquet => open_parquet(source, manner, &plan, self.feed.order.work_folder)?,
             };
         }
-        Ok(FileReport { source: source.label.clone(), sha256, bytes, skipped, ..FileReport::default() })
+        Ok(report)
     }
 }
 

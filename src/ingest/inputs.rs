@@ -111,7 +111,7 @@ fn file_source<'a>(path: &Path, settings: &'a IngestSettings, work_folder: &Path
     Ok(Source { path: path.to_owned(), label: path.display().to_string(), format, settings: matching, _copy: None })
 }
 
-// A stream is read twice, once for its checksum; so it becomes a file.
+// A stream may be read twice, once for its checksum; so it becomes a file.
 fn stream_source<'a>(
     stream: impl io::Read,
     path: &Path,

@@ -12,6 +12,7 @@ mod json;
 mod jsonl;
 mod keep;
 mod keys;
+mod known;
 mod mapping;
 mod parallel;
 mod parquet;
@@ -25,8 +26,8 @@ mod timestamp;
 mod whole;
 
 pub use inputs::find;
+pub use known::KnownFiles;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -60,8 +61,8 @@ pub struct Order<'a> {
     pub settings: &'a Settings,
     /// The inputs, in order.
     pub inputs: &'a [Input],
-    /// SHA-256 (hex) of the files ingested before.
-    pub known: &'a HashSet<String>,
+    /// The files ingested before.
+    pub known: &'a KnownFiles,
     /// The clock.
     pub now: DateTime<Utc>,
     /// A folder for spilled data.
@@ -152,6 +153,12 @@ impl Gathered {
             Step::File(report) => {
                 self.files.push(report);
                 self.line = 0;
+                return Ok(());
+            }
+            Step::Checksum(sha256) => {
+                if let Some(file) = self.files.last_mut() {
+                    file.sha256 = sha256;
+                }
                 return Ok(());
             }
         };

@@ -1,6 +1,6 @@
 //! What a whole ingest does with files, as a user would see it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::datatypes::Int64Type;
 use proptest::prelude::*;
 
-use super::bytes::checksum;
+use super::bytes::{Checksum, checksum};
 use super::*;
 use crate::period::format_day;
 use crate::store::decode;
@@ -38,13 +38,13 @@ struct Ingest<'a> {
 const PLAIN: Ingest = Ingest { settings: "[ingest]\nmax_rejected = 1\n", threads: 1, chunk_bytes: 1 << 20 };
 
 impl Ingest<'_> {
-    fn run(&self, folder: &Path, known: &[String]) -> Result<Outcome> {
+    fn run(&self, folder: &Path, known: &[Checksum]) -> Result<Outcome> {
         let settings = Settings::parse(self.settings).expect("settings");
         let work_folder = tempfile::tempdir().expect("a folder");
         let order = Order {
             settings: &settings,
             inputs: &[Input::Path(folder.display().to_string())],
-            known: &known.iter().cloned().collect::<HashSet<_>>(),
+            known: &known.iter().map(|known| (known.bytes, known.sha256.clone())).collect(),
             now: DateTime::parse_from_rfc3339(NOW).expect("an instant").to_utc(),
             work_folder: work_folder.path(),
             progress: &|done, total| assert!(done <= total, "{done} of {total}"),
@@ -53,6 +53,7 @@ impl Ingest<'_> {
         let mut outcome = Outcome::default();
         for file in &intake.files {
             assert_eq!(file.read, file.accepted + file.rejected, "{file:?}");
+            assert_eq!(file.sha256, checksum(file.source.as_ref()).expect("readable").sha256);
             outcome.files.push((file.read, file.accepted, file.rejected));
             outcome.skipped.push(file.skipped);
         }
@@ -494,13 +495,16 @@ fn a_file_is_read_once() {
     fs::write(folder.path().join("a.jsonl"), line).expect("a file");
     fs::write(folder.path().join("b.jsonl"), line).expect("a file");
     fs::write(folder.path().join("c.jsonl"), [&line[..], b"\n"].concat()).expect("a file");
+    fs::write(folder.path().join("d.jsonl"), line.to_ascii_uppercase()).expect("a file");
     let outcome = PLAIN.run(folder.path(), &[]).expect("read");
-    assert_eq!(outcome.skipped, [false, true, false]);
-    assert_eq!(outcome.files, [(1, 1, 0), (0, 0, 0), (1, 1, 0)]);
+    assert_eq!(outcome.skipped, [false, true, false, false]);
+    assert_eq!(outcome.files, [(1, 1, 0), (0, 0, 0), (1, 1, 0), (1, 0, 1)]);
     let files: Vec<_> = outcome.days["2026-03-01"].iter().map(|row| row.rsplit(' ').next()).collect();
     assert_eq!(files, [Some("0"), Some("2")]);
-    let known = checksum(&folder.path().join("c.jsonl")).expect("readable").sha256;
-    assert_eq!(PLAIN.run(folder.path(), &[known]).expect("read").skipped, [false, true, true]);
+    let known = checksum(&folder.path().join("c.jsonl")).expect("readable");
+    let other = Checksum { sha256: "0".repeat(64), ..known.clone() };
+    assert_eq!(PLAIN.run(folder.path(), &[known]).expect("read").skipped, [false, true, true, false]);
+    assert_eq!(PLAIN.run(folder.path(), &[other]).expect("read").skipped, [false, true, false, false]);
 }
 
 #[test]
@@ -556,7 +560,7 @@ fn progress_comes_to_its_end() {
     let order = Order {
         settings: &settings,
         inputs: &[Input::Path(folder.path().display().to_string())],
-        known: &HashSet::new(),
+        known: &KnownFiles::default(),
         now: DateTime::parse_from_rfc3339(NOW).expect("an instant").to_utc(),
         work_folder: work_folder.path(),
         progress: &|done, of| {

@@ -1,7 +1,6 @@
 //! A text file from its bytes to harvests: opened, cut into chunks, and read by many threads, directly or through the
 //! source's select. It does not know what makes a record an event.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
@@ -11,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::event::Reason;
 use crate::settings::LogFormat;
 
-use super::bytes::{Progress, open, read_error};
+use super::bytes::{Checksum, Progress, Unpacked, open, read_error};
 use super::chunks::{Cutter, Ending, Piece};
 use super::columns::{Harvest, Harvester, Refusals, internal};
 use super::csv::{self, Header};
@@ -27,16 +26,16 @@ use super::shape::{Members, Rows};
 pub(super) struct Plan<'a> {
     pub(super) threads: usize,
     pub(super) chunk_bytes: usize,
-    /// The length of the file when it was hashed.
+    /// How many bytes of the file are read.
     pub(super) bytes: u64,
+    /// Whether their checksum is to be made on the way.
+    pub(super) hash: bool,
     pub(super) progress: &'a Progress<'a>,
 }
 
-type Stream<'a> = Box<dyn Read + Send + 'a>;
-
 /// An opened file.
 pub(super) struct TextFile<'a> {
-    cutter: Cutter<Stream<'a>>,
+    cutter: Cutter<Unpacked<'a>>,
     /// What stands before the first piece.
     pub(super) before: Option<Harvest>,
     /// Reads the pieces.
@@ -68,17 +67,20 @@ impl<'a> TextFile<'a> {
                 raw = Some(columns);
             }
         }
-        let cutter = cutter(source, plan, manner.rules.max_record_bytes, plan.progress)?;
+        let cutter = cutter(source, plan, plan.hash, manner.rules.max_record_bytes, plan.progress)?;
         let reader = TextReader { label: source.label.clone(), manner, form: Form::Jsonl(raw) };
         Ok(Self { cutter, before: None, reader: Arc::new(reader) })
     }
 
-    /// Opens a CSV file. One without any record, not even a header, has no records: `None`.
-    pub(super) fn open_csv(source: &Source, mut manner: Manner, plan: &Plan<'a>) -> Result<Option<Self>> {
-        let mut cutter = cutter(source, plan, manner.rules.max_record_bytes, plan.progress)?;
+    /// Opens a CSV file. One without any record, not even a header, has no pieces.
+    pub(super) fn open_csv(source: &Source, mut manner: Manner, plan: &Plan<'a>) -> Result<Self> {
+        let mut cutter = cutter(source, plan, plan.hash, manner.rules.max_record_bytes, plan.progress)?;
         let header = cutter.header().map_err(|e| read_error(source.label.as_ref(), &e))?;
         let refused = |what| Error::Data(format!("{}: the header {what}; nothing was ingested", source.label));
-        let Some((header, lines)) = header.map_err(refused)? else { return Ok(None) };
+        let Some((header, lines)) = header.map_err(refused)? else {
+            let reader = TextReader { label: source.label.clone(), manner, form: Form::Csv(Header::default()) };
+            return Ok(Self { cutter, before: None, reader: Arc::new(reader) });
+        };
         let header = Header::parse(&header, &manner.keep).map_err(|e| e.within(&source.label))?;
         if let Some(select) = select_of(source) {
             let text = |name: &String| Field::new(name, DataType::Utf8, true);
@@ -87,12 +89,17 @@ impl<'a> TextFile<'a> {
         }
         let reader = TextReader { label: source.label.clone(), manner, form: Form::Csv(header) };
         let before = Some(Harvest { lines, ..Harvest::default() });
-        Ok(Some(Self { cutter, before, reader: Arc::new(reader) }))
+        Ok(Self { cutter, before, reader: Arc::new(reader) })
     }
 
     /// The next piece; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Piece>> {
         self.cutter.next().map_err(|e| read_error(self.reader.label.as_ref(), &e))
+    }
+
+    /// The checksum of the file, once, if it was to be made on the way. To be asked for behind the last piece.
+    pub(super) fn checksum(&mut self) -> Result<Option<Checksum>> {
+        self.cutter.input().checksum().map_err(|e| read_error(self.reader.label.as_ref(), &e))
     }
 }
 
@@ -132,10 +139,11 @@ fn mapping(select: &str, raw: &Schema, source: &Source) -> Result<Mapping> {
 fn cutter<'a>(
     source: &Source,
     plan: &Plan,
+    hash: bool,
     max_record_bytes: usize,
     progress: &'a Progress<'a>,
-) -> Result<Cutter<Stream<'a>>> {
-    let stream = open(&source.path, plan.bytes, progress)?;
+) -> Result<Cutter<Unpacked<'a>>> {
+    let stream = open(&source.path, plan.bytes, hash, progress)?;
     let ending = if source.format == LogFormat::Csv { Ending::Quoted } else { Ending::Line };
     Cutter::new(stream, ending, plan.chunk_bytes, max_record_bytes).map_err(|e| read_error(source.label.as_ref(), &e))
 }
@@ -148,7 +156,7 @@ fn threads_for(plan: &Plan) -> usize {
 // The raw columns that the whole file shows.
 fn shape(source: &Source, plan: &Plan, max_record_bytes: usize) -> Result<Schema> {
     let silent = Progress::new(0, &|_, _| {});
-    let mut cutter = cutter(source, plan, max_record_bytes, &silent)?;
+    let mut cutter = cutter(source, plan, false, max_record_bytes, &silent)?;
     let mut whole = Members::default();
     in_order(
         threads_for(plan),
@@ -198,14 +206,15 @@ fn mapped_csv(text: &[u8], header: &Header, reading: &Reading) -> Result<Harvest
         .collect();
     let mut builders: Vec<StringBuilder> = columns.iter().map(|_| StringBuilder::new()).collect();
     let mut taken = Taken::default();
-    let lines = csv::for_each_record(text, header.names.len(), reading.rules.max_record_bytes, |number, bytes, found| {
-        let outcome = found.map(|(record, split)| {
-            for (builder, place) in builders.iter_mut().zip(columns) {
-                builder.append_value(split.field(record, *place));
-            }
+    let lines =
+        csv::for_each_record(text, header.names.len(), reading.rules.max_record_bytes, |number, bytes, found| {
+            let outcome = found.map(|(record, split)| {
+                for (builder, place) in builders.iter_mut().zip(columns) {
+                    builder.append_value(split.field(record, *place));
+                }
+            });
+            taken.add(number, bytes, outcome);
         });
-        taken.add(number, bytes, outcome);
-    });
     let arrays = builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
     taken.harvest(Schema::new(fields), arrays, reading, lines)
 }

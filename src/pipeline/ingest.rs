@@ -1,17 +1,17 @@
 //! From logs to sealed days: read, seal, commit.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::Int64Type;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::event::Table;
-use crate::ingest::{self as reading, FileReport, Input, Order};
+use crate::ingest::{self as reading, FileReport, Input, KnownFiles, Order};
 use crate::period::format_day;
 use crate::seal::{self, Sealed};
 use crate::settings::Settings;
@@ -116,14 +116,15 @@ fn days_with_news(sealed: &Sealed) -> Option<(String, String)> {
     Some((format_day(first), format_day(news.next_back().unwrap_or(first))))
 }
 
-async fn known_files(engine: &Engine, snapshot: &Snapshot) -> Result<HashSet<String>> {
+async fn known_files(engine: &Engine, snapshot: &Snapshot) -> Result<KnownFiles> {
     engine.register(snapshot.table(Table::Batches))?;
-    let batches = engine.collect("SELECT DISTINCT sha256 FROM batches", &Parameters::new()).await?;
-    let mut known = HashSet::new();
-    for batch in &batches {
-        known.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
-    }
-    Ok(known)
+    let batches = engine.collect("SELECT DISTINCT bytes, sha256 FROM batches", &Parameters::new()).await?;
+    let files = batches.iter().flat_map(|batch| {
+        let (bytes, sha256) = (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_string::<i32>());
+        let bytes = bytes.values().iter().map(|bytes| bytes.cast_unsigned());
+        bytes.zip(sha256.iter().flatten().map(str::to_owned))
+    });
+    Ok(files.collect())
 }
 
 fn rejects(store: &Store, batch: i64, rejects: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
