@@ -97,7 +97,7 @@ pub(super) fn for_each_record<'a>(
     let mut split = Split::default();
     let (mut start, mut number) = (0, 1);
     while start < text.len() {
-        let end = record_end(text, start, has_quotes);
+        let end = if has_quotes { record_end(text, start) } else { start + split.plain_record(&text[start..]) };
         let bytes = line(&text[start..end]);
         if !is_blank(bytes) {
             let record = match valid {
@@ -108,7 +108,9 @@ pub(super) fn for_each_record<'a>(
                 None => Err(Reason::BadEncoding),
                 Some(_) if bytes.len() > max_record_bytes => Err(Reason::TooLong),
                 Some(record) => {
-                    split.record(record);
+                    if has_quotes {
+                        split.record(record);
+                    }
                     if split.len() == width { Ok((record, &split)) } else { Err(Reason::BadRecord) }
                 }
             };
@@ -121,10 +123,10 @@ pub(super) fn for_each_record<'a>(
 }
 
 // Behind the line feed of the record that begins at `start`.
-fn record_end(text: &[u8], start: usize, has_quotes: bool) -> usize {
+fn record_end(text: &[u8], start: usize) -> usize {
     let rest = &text[start..];
     let feed = memchr::memchr(b'\n', rest).map_or(rest.len(), |offset| offset + 1);
-    if !has_quotes || memchr::memchr(b'"', &rest[..feed]).is_none() {
+    if memchr::memchr(b'"', &rest[..feed]).is_none() {
         return start + feed;
     }
     let mut walk = Walk::default();
@@ -156,6 +158,35 @@ impl Split {
             Some((range, true)) => self.unquoted.get(range.clone()).unwrap_or_default(),
             None => "",
         }
+    }
+
+    // The record that a text without quotes begins with; the place behind its line feed. Eight bytes are looked at at once.
+    fn plain_record(&mut self, text: &[u8]) -> usize {
+        const ONES: u64 = u64::MAX / 0xff;
+        const LOWS: u64 = ONES * 0x7f;
+        // The highest bit of each byte that is zero.
+        let zeros = |x: u64| !(((x & LOWS) + LOWS) | x | LOWS);
+        self.fields.clear();
+        let (words, rest) = text.as_chunks();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let mut start = 0;
+        for (word, at) in words.iter().chain([&last]).zip((0..).step_by(8)) {
+            let word = u64::from_le_bytes(*word);
+            let mut marks = zeros(word ^ (ONES * u64::from(b','))) | zeros(word ^ (ONES * u64::from(b'\n')));
+            while marks != 0 {
+                let place = at + (marks.trailing_zeros() / 8) as usize;
+                marks &= marks - 1;
+                if text.get(place) == Some(&b'\n') {
+                    self.fields.push((start..line(&text[..=place]).len(), false));
+                    return place + 1;
+                }
+                self.fields.push((start..place, false));
+                start = place + 1;
+            }
+        }
+        self.fields.push((start..line(text).len(), false));
+        text.len()
     }
 
     // As in RFC 4180; text behind a closing quote belongs to the field as it is.
