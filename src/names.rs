@@ -30,11 +30,25 @@ impl Names {
     pub(crate) fn sorted<'a>(list: impl IntoIterator<Item = &'a str>) -> Self {
         let mut names = Self::default();
         for text in list {
-            names.texts.push_str(text);
-            names.entries.push(Name { end: names.texts.len(), within: 0 });
+            names.push(text);
         }
         names.sorted = low(names.entries.len());
         names
+    }
+
+    /// Adds a text that is known to be new; nothing is hashed before another is asked for.
+    pub(crate) fn push(&mut self, text: &str) -> u32 {
+        self.texts.push_str(text);
+        self.entries.push(Name { end: self.texts.len(), within: 0 });
+        low(self.entries.len() - 1)
+    }
+
+    /// Forgets all, and keeps the memory for others.
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        self.texts.clear();
+        self.entries.clear();
+        (self.hashed, self.sorted) = (0, 0);
     }
 
     /// The number of a text, given anew if it is not known. The same text within something else is another name.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int64Builder, RecordBatch, StringBuilder, UInt32Array};
+use arrow::array::{ArrayRef, DictionaryArray, Int64Builder, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 
 use crate::error::{Error, Result};
@@ -45,36 +45,31 @@ pub(super) struct Output<const TEXTS: usize, const NUMBERS: usize> {
 // A column of texts: their list, and each row's place in it.
 #[derive(Default)]
 struct Texts {
-    list: StringBuilder,
-    listed: u32,
+    list: Names,
     codes: Vec<u32>,
     // The place of each numbered text, and which numbers have one.
     places: Vec<u32>,
     placed: Vec<u32>,
-    // Those of plain texts.
-    plain: Names,
+    // Whether texts of the list may have lost their numbers, so that a new number need not be a new text.
+    has_forgotten: bool,
 }
 
 impl Texts {
     fn push(&mut self, text: Text<'_>) {
-        let (place, text) = match text {
-            Text::Plain(text) => (self.plain.number(0, text), text),
+        let place = match text {
+            Text::Plain(text) => self.list.number(0, text),
             Text::Numbered(number, text) => {
                 if number as usize >= self.places.len() {
                     self.places.resize(number as usize + 1, UNKNOWN);
                 }
                 let place = &mut self.places[number as usize];
                 if *place == UNKNOWN {
-                    *place = self.listed;
+                    *place = if self.has_forgotten { self.list.number(0, text) } else { self.list.push(text) };
                     self.placed.push(number);
                 }
-                (*place, text)
+                *place
             }
         };
-        if place == self.listed {
-            self.list.append_value(text);
-            self.listed += 1;
-        }
         self.codes.push(place);
     }
 
@@ -82,14 +77,16 @@ impl Texts {
         for number in self.placed.drain(..) {
             self.places[number as usize] = UNKNOWN;
         }
+        self.has_forgotten = true;
     }
 
     fn finish(&mut self) -> Result<ArrayRef> {
         self.forget();
-        self.plain = Names::default();
-        self.listed = 0;
         let codes = UInt32Array::from(std::mem::take(&mut self.codes));
-        let column = DictionaryArray::try_new(codes, Arc::new(self.list.finish()))
+        let texts = StringArray::from_iter_values(self.list.texts());
+        self.list.clear();
+        self.has_forgotten = false;
+        let column = DictionaryArray::try_new(codes, Arc::new(texts))
             .map_err(|cause| Error::Internal(format!("rows of a rollup are not coded well: {cause}")))?;
         Ok(Arc::new(column))
     }
@@ -114,7 +111,7 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
         if self.rows == BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
-    /// From now on numbers stand for other texts. A text that comes again stands in the list twice.
+    /// From now on numbers stand for other texts.
     pub(super) fn forget(&mut self) {
         self.texts.iter_mut().for_each(Texts::forget);
     }
