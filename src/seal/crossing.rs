@@ -2,6 +2,7 @@
 //! sorted work files. It does not know what becomes of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::day::{DayFiles, Place};
 use super::ending::{Ending, walk};
@@ -12,11 +13,16 @@ use crate::error::Result;
 // What a sweep takes for each instant it holds: those of users and rooms, starts and ends, each sorted aside.
 const SWEEP_BYTES: usize = 64;
 
-/// What the parts of a day found so far.
+/// What the parts of a day found so far, on all threads.
 #[derive(Default)]
 pub(super) struct Crossing {
-    kept: Vec<Uses>,
+    found: Mutex<Found>,
     limit: Option<Limit>,
+}
+
+#[derive(Default)]
+struct Found {
+    kept: Vec<Uses>,
     runs: Option<Runs>,
 }
 
@@ -38,50 +44,49 @@ impl Crossing {
     }
 
     /// Adds what was found.
-    pub(super) fn add(&mut self, uses: Uses) -> Result<()> {
+    pub(super) fn add(&self, uses: Uses) -> Result<()> {
         if uses.by_user.is_empty() {
             return Ok(());
         }
-        self.kept.push(uses);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.kept.push(uses);
         match &self.limit {
-            Some(limit) if self.kept.iter().map(Uses::bytes).sum::<usize>() > limit.bytes => self.spill(),
+            Some(limit) if found.kept.iter().map(Uses::bytes).sum::<usize>() > limit.bytes => found.spill(limit),
             _ => Ok(()),
         }
     }
 
-    /// Adds what another thread gathered without a limit.
-    pub(super) fn extend(&mut self, other: Self) {
-        self.kept.extend(other.kept);
-    }
-
     /// Ends the day: writes the rows that follow from everything that was found.
-    pub(super) fn end(mut self, place: &Place<'_>, files: &mut DayFiles) -> Result<()> {
-        if self.runs.is_some() {
-            self.spill()?;
+    pub(super) fn end(self, place: &Place<'_>, files: &mut DayFiles) -> Result<()> {
+        let mut found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limit) = self.limit.as_ref().filter(|_| found.runs.is_some()) {
+            found.spill(limit)?;
         }
         let folder = self.limit.as_ref().map(|limit| limit.folder.as_path());
         // A sweep holds starts and ends of users and of rooms; they may take half of the memory.
         let most = self.limit.as_ref().map_or(usize::MAX, |limit| limit.bytes / SWEEP_BYTES);
         let mut ending = Ending::new(place, files, folder, most);
-        match self.runs {
+        match found.runs {
             Some(runs) => runs.walk(&mut ending)?,
             None => {
-                if let Some(found) = join(self.kept) {
+                if let Some(found) = join(found.kept) {
                     walk(found, place.threads, &mut ending)?;
                 }
             }
         }
         ending.finish()
     }
+}
 
-    // Writes what is held in memory to work files.
-    fn spill(&mut self) -> Result<()> {
-        let (Some(limit), Some(found)) = (&self.limit, join(std::mem::take(&mut self.kept))) else { return Ok(()) };
+impl Found {
+    // Writes what is held in memory to work files: what each part found for itself, since joining it would take as much
+    // again.
+    fn spill(&mut self, limit: &Limit) -> Result<()> {
         let runs = match &mut self.runs {
             Some(runs) => runs,
             none => none.insert(Runs::create(&limit.folder)?),
         };
-        runs.add(found)
+        self.kept.drain(..).try_for_each(|found| runs.add(found))
     }
 }
 

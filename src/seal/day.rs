@@ -12,7 +12,7 @@ use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::{Lists, Rollup};
-use super::rows::{RowId, Rows, gather, position, rows_at_once};
+use super::rows::{RowId, Rows, Texts, gather, position, rows_at_once};
 use super::who::Who;
 use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
@@ -59,26 +59,28 @@ impl DayResult {
 
     /// Counts the events of a staged chunk.
     pub(super) fn count(&mut self, rows: &Rows, duplicate: &[bool]) -> Result<()> {
-        let duplicates = self.count_duplicates(rows, duplicate)?;
-        self.counts.accepted += rows.len() as u64 - duplicates;
-        Ok(())
-    }
-
-    /// Counts only the duplicates of a staged chunk and says how many there are.
-    pub(super) fn count_duplicates(&mut self, rows: &Rows, duplicate: &[bool]) -> Result<u64> {
         let Some(file) = &rows.file else {
             return Err(Error::Internal("cannot seal events: a staged batch does not say its file".into()));
         };
-        let before = self.counts.duplicate;
-        for (_, &file) in duplicate.iter().zip(file.values()).filter(|(is_duplicate, _)| **is_duplicate) {
-            let count = self
-                .duplicates
-                .get_mut(file as usize)
-                .ok_or_else(|| Error::Internal(format!("cannot seal events: file {file} is not one of this ingest")))?;
-            *count += 1;
-            self.counts.duplicate += 1;
+        for (is_duplicate, &file) in duplicate.iter().zip(file.values()) {
+            if *is_duplicate {
+                self.count_duplicate(file)?;
+            } else {
+                self.counts.accepted += 1;
+            }
         }
-        Ok(self.counts.duplicate - before)
+        Ok(())
+    }
+
+    /// Counts a duplicate of a file of the ingest.
+    pub(super) fn count_duplicate(&mut self, file: u32) -> Result<()> {
+        let count = self
+            .duplicates
+            .get_mut(file as usize)
+            .ok_or_else(|| Error::Internal(format!("cannot seal events: file {file} is not one of this ingest")))?;
+        *count += 1;
+        self.counts.duplicate += 1;
+        Ok(())
     }
 }
 
@@ -90,11 +92,11 @@ pub(super) fn seal_day(
     files: usize,
 ) -> Result<DayResult> {
     let mut result = DayResult::new(files);
-    let mut dedupe = Dedupe::new(&staged);
+    let mut dedupe = Dedupe::new(staged.iter().map(|rows| Texts::new(&rows.event_id)).collect());
     let mut chunks = Vec::new();
     for rows in sealed {
         let rows = rows?;
-        dedupe.against(&rows);
+        dedupe.against(Texts::new(&rows.event_id));
         chunks.push(rows);
     }
     let duplicate = dedupe.duplicate;
@@ -113,27 +115,23 @@ pub(super) fn seal_day(
 }
 
 fn write_ordered(place: &Place<'_>, chunks: &[Rows], order: &Order) -> Result<DayFiles> {
-    let write = |part: &Range<usize>| {
-        let mut crossing = Crossing::default();
-        let lists = if order.parts.len() == 1 { Lists::OfTheDay } else { Lists::OfMore };
-        let files = write_part(place, slices(chunks, order, part.clone()), lists, &mut crossing)?;
-        Ok((files, crossing))
-    };
+    let crossing = Crossing::default();
+    let lists = if order.parts.len() == 1 { Lists::OfTheDay } else { Lists::OfMore };
+    let write = |part: &Range<usize>| write_part(place, slices(chunks, order, part.clone()), lists, &crossing);
     let parts = match place.threads {
         Threads::One => order.parts.iter().map(write).collect::<Result<Vec<_>>>()?,
         Threads::All => order.parts.par_iter().map(write).collect::<Result<Vec<_>>>()?,
     };
-    let (mut files, mut crossing) = (DayFiles::default(), Crossing::default());
-    for (part, crossed) in parts {
+    let mut files = DayFiles::default();
+    for part in parts {
         files.extend(part);
-        crossing.extend(crossed);
     }
     crossing.end(place, &mut files)?;
     Ok(files)
 }
 
-/// A range of sorted rows, in batches, ids coded.
-pub(super) fn slices<'a>(
+// A range of sorted rows, in batches, ids coded.
+fn slices<'a>(
     chunks: &'a [Rows],
     order: &'a Order,
     part: Range<usize>,
@@ -166,7 +164,7 @@ pub(super) fn write_part(
     place: &Place<'_>,
     batches: impl Iterator<Item = Result<RecordBatch>>,
     lists: Lists,
-    crossing: &mut Crossing,
+    crossing: &Crossing,
 ) -> Result<DayFiles> {
     let mut rollup = Rollup::new(place.who, lists);
     let mut files = DayFiles::default();
@@ -195,7 +193,7 @@ pub(super) fn roll_up(
     rollup: &mut Rollup<'_>,
     batch: &RecordBatch,
     files: &mut DayFiles,
-    crossing: &mut Crossing,
+    crossing: &Crossing,
 ) -> Result<()> {
     rollup.add(batch)?;
     for (table, batches) in rollup.full() {
@@ -214,7 +212,7 @@ pub(super) fn finish_rollup(
     place: &Place<'_>,
     mut rollup: Rollup<'_>,
     files: &mut DayFiles,
-    crossing: &mut Crossing,
+    crossing: &Crossing,
 ) -> Result<()> {
     rollup.finish()?;
     for (table, batches) in rollup.full() {

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::rows::{RowId, Rows, Texts, position, row_id};
+use super::rows::{RowId, Texts, position, row_id};
 
 /// Marks duplicates among staged chunks. The table holds staged ids only, since a batch of late events is much smaller
 /// than its day: sealed ids are looked up in it, not put into it.
@@ -24,9 +24,8 @@ struct Entry {
 }
 
 impl<'a> Dedupe<'a> {
-    /// Finds the duplicates among staged chunks, which are given in ingest order.
-    pub(super) fn new(staged: &'a [Rows]) -> Self {
-        let staged = staged.iter().map(|rows| Texts::new(&rows.event_id)).collect::<Vec<_>>();
+    /// Finds the duplicates among the ids of staged chunks, which are given in ingest order.
+    pub(super) fn new(staged: Vec<Texts<'a>>) -> Self {
         let with_id = staged.iter().map(|ids| (0..ids.len()).filter(|&row| !ids.at(row).is_empty()).count()).sum();
         let mut dedupe = Self {
             hasher: DefaultHashBuilder::default(),
@@ -59,12 +58,11 @@ impl<'a> Dedupe<'a> {
         }
     }
 
-    /// Marks the staged events whose ids these sealed events have.
-    pub(super) fn against(&mut self, sealed: &Rows) {
+    /// Marks the staged events whose ids are among these sealed ones.
+    pub(super) fn against(&mut self, ids: Texts<'_>) {
         if self.first.is_empty() {
             return;
         }
-        let ids = Texts::new(&sealed.event_id);
         for event_id in (0..ids.len()).map(|row| ids.at(row)).filter(|event_id| !event_id.is_empty()) {
             let hash = self.hasher.hash_one(event_id);
             let is_same = |entry: &Entry| entry.hash == upper(hash) && id_at(&self.staged, entry.id) == event_id;

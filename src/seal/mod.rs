@@ -2,17 +2,18 @@
 //! It writes files; it does not commit them.
 
 mod crossing;
+mod cut;
 mod day;
 mod dedupe;
 mod ending;
 mod large;
-mod merge;
 mod order;
 mod output;
 mod read;
 mod rollup;
 mod rows;
 mod spill;
+mod survey;
 mod sweep;
 mod uses;
 mod who;
@@ -41,6 +42,9 @@ use crate::store::{DataFile, RollupFiles, Snapshot, Staging, Store};
 // Files of a day are cut at about this size, so that one large day can be written by several threads. The number
 // depends on nothing else, so that the files do not either.
 const PART_ROWS: usize = 1 << 21;
+
+// A piece of a day that does not fit in memory has far more events than this.
+const SAMPLE_STEP: usize = 1 << 8;
 
 // What sealing takes for each byte of events: the events, staged ones a second time when their batches are joined,
 // the index that is sorted or, later, what crosses organisations, the slice and the row group that are being written.
@@ -129,14 +133,14 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, limi
     let share = limits.memory / rayon::current_num_threads() as u64;
     let rolled_up = days.par_iter().with_max_len(1).map(|&day| {
         let place = place(store, day, who);
-        let (mut files, mut crossing) = (DayFiles::default(), Crossing::with_memory(folder.path(), share));
+        let (mut files, crossing) = (DayFiles::default(), Crossing::with_memory(folder.path(), share));
         for file in sealed_files.get(&day).into_iter().flatten() {
             let mut rollup = Rollup::new(who, Lists::OfTheDay);
             for batch in SealedFile::open(place.root(Table::Events)?, file)?.batches(Some(&ROLLUP_COLUMNS))? {
-                roll_up(&place, &mut rollup, &batch?, &mut files, &mut crossing)
+                roll_up(&place, &mut rollup, &batch?, &mut files, &crossing)
                     .map_err(|error| error.within(format!("{}/{}", Table::Events.name(), file.path)))?;
             }
-            finish_rollup(&place, rollup, &mut files, &mut crossing)?;
+            finish_rollup(&place, rollup, &mut files, &crossing)?;
         }
         crossing.end(&place, &mut files)?;
         Ok(files)
@@ -174,15 +178,18 @@ impl<'a> Task<'a> {
     }
 
     fn in_memory(&self, files: usize) -> Result<DayResult> {
-        let staged = chunks(self.staging.read(self.place.day)?).collect::<Result<Vec<_>>>()?;
+        let staged = self.read_staged().collect::<Result<Vec<_>>>()?;
         self.name_day(seal_day(&self.place, self.read_sealed(), staged, files))
     }
 
     fn on_disk(&self, store: &Store, files: usize, memory: u64) -> Result<DayResult> {
         let folder = store.work_folder()?;
-        let room = Room { folder: folder.path(), memory, wanted: self.memory };
-        let staged = chunks(self.staging.read(self.place.day)?);
-        self.name_day(seal_large_day(&self.place, self.read_sealed(), staged, files, room))
+        let room = Room { folder: folder.path(), memory, wanted: self.memory, sample_step: SAMPLE_STEP };
+        self.name_day(seal_large_day(&self.place, || self.read_sealed(), || self.read_staged(), files, room))
+    }
+
+    fn read_staged(&self) -> impl Iterator<Item = Result<Rows>> {
+        chunks(self.staging.read(self.place.day).unwrap_or_else(|error| Box::new(std::iter::once(Err(error)))))
     }
 
     fn read_sealed(&self) -> impl Iterator<Item = Result<Rows>> {

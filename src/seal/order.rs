@@ -6,7 +6,6 @@
 use std::hash::BuildHasher;
 use std::ops::Range;
 
-use std::borrow::Borrow;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StringArray};
@@ -36,10 +35,10 @@ pub(super) struct Ranking {
 
 impl Pool {
     /// Ranks the texts of all chunks.
-    pub(super) fn new(chunks: &[impl Borrow<Rows>]) -> Result<Self> {
+    pub(super) fn new(chunks: &[Rows]) -> Result<Self> {
         let mut pool = Self::default();
         for (column, ranking) in pool.0.iter_mut().enumerate() {
-            *ranking = Ranking::new(chunks.iter().map(|rows| &rows.borrow().coded[column]))?;
+            *ranking = Ranking::new(chunks.iter().map(|rows| &rows.coded[column]))?;
         }
         Ok(pool)
     }

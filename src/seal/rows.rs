@@ -1,22 +1,21 @@
 //! A chunk of events with its columns at hand, and the one order in which the events of a day are stored.
 //! It does not know where events come from or where they go.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt32Array,
+    Array, ArrayBuilder, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, StringBuilder,
+    TimestampMicrosecondArray, UInt32Array,
 };
-use arrow::compute::{self, concat_batches, interleave_record_batch};
+use arrow::compute::{self, concat_batches};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type};
 use arrow::error::ArrowError;
 
 use crate::error::{Error, Result};
 use crate::event::Table;
-use crate::store::{CODED_COLUMNS, STAGED_FILE_COLUMN, code, coded_schema, decode};
+use crate::store::{CODED_COLUMNS, STAGED_FILE_COLUMN, code, coded_schema};
 
 use super::order::Pool;
 
@@ -29,6 +28,8 @@ pub(super) const MANY_BYTES: u64 = 1 << 30;
 const CHUNK_ROWS_WITH_MANY_BYTES: usize = 1 << 10;
 // A chunk of so many rows is not worth being put together with the next batch.
 const DECENT_ROWS: usize = 1 << 13;
+// So many rows are looked at together by all threads.
+const GROUP_ROWS: usize = 1 << 18;
 
 /// The places in [`CODED_COLUMNS`].
 pub(super) const USER: usize = 0;
@@ -209,23 +210,31 @@ pub(super) fn rows_at_once(column_bytes: u64) -> usize {
     if column_bytes < MANY_BYTES { CHUNK_ROWS } else { CHUNK_ROWS_WITH_MANY_BYTES }
 }
 
-/// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded by `pool`.
-pub(super) fn gather(chunks: &[impl Borrow<Rows>], pool: &Pool, positions: &[(usize, usize)]) -> Result<RecordBatch> {
-    let failed = |cause: ArrowError| Error::Internal(format!("cannot put sorted events together: {cause}"));
-    let texts = |of: fn(&Rows) -> &StringArray| {
-        if chunks.iter().all(|rows| of(rows.borrow()).null_count() == rows.borrow().len()) {
-            return Ok(Arc::new(StringArray::new_null(positions.len())) as ArrayRef);
+/// Chunks in groups of about [`GROUP_ROWS`] rows, so that threads have something to share, in order.
+pub(super) fn groups(mut chunks: impl Iterator<Item = Result<Rows>>) -> impl Iterator<Item = Result<Vec<Rows>>> {
+    std::iter::from_fn(move || {
+        let (mut group, mut rows) = (Vec::new(), 0);
+        while rows < GROUP_ROWS {
+            match chunks.next() {
+                None if group.is_empty() => return None,
+                None => break,
+                Some(Err(error)) => return Some(Err(error)),
+                Some(Ok(chunk)) => {
+                    rows += chunk.len();
+                    group.push(chunk);
+                }
+            }
         }
-        let columns = chunks.iter().map(|rows| of(rows.borrow()) as &dyn Array).collect::<Vec<_>>();
-        compute::interleave(&columns, positions)
-    };
-    let instants = chunks.iter().map(|rows| rows.borrow().ts.values().as_ref()).collect::<Vec<&[i64]>>();
-    let durations = chunks.iter().map(|rows| rows.borrow().duration_ms.values().as_ref()).collect::<Vec<&[i64]>>();
-    let number = |columns: &[&[i64]]| positions.iter().map(|&(chunk, row)| columns[chunk][row]).collect::<Vec<_>>();
-    let coded = |column: usize| {
+        Some(Ok(group))
+    })
+}
+
+/// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded by `pool`.
+pub(super) fn gather(chunks: &[Rows], pool: &Pool, positions: &[(usize, usize)]) -> Result<RecordBatch> {
+    gather_coded(chunks, positions, |column| {
         let ranking = &pool.0[column];
         let sources = chunks.iter().enumerate().map(|(chunk, rows)| {
-            let codes: &[u32] = rows.borrow().coded[column].codes.values();
+            let codes: &[u32] = rows.coded[column].codes.values();
             (codes, ranking.of(chunk))
         });
         let sources = sources.collect::<Vec<_>>();
@@ -233,8 +242,53 @@ pub(super) fn gather(chunks: &[impl Borrow<Rows>], pool: &Pool, positions: &[(us
             let (codes, ranks) = sources[chunk];
             ranks[codes[row] as usize]
         });
-        let ranks = UInt32Array::from(ranks.collect::<Vec<_>>());
-        Ok::<_, ArrowError>(Arc::new(DictionaryArray::try_new(ranks, Arc::clone(&ranking.texts))?) as ArrayRef)
+        (ranks.collect(), Arc::clone(&ranking.texts))
+    })
+}
+
+/// The same rows with lists of their own, which hold only the texts of these rows; a text of several chunks more than once.
+/// The positions of a chunk stand together.
+pub(super) fn pick(chunks: &[Rows], positions: &[(usize, usize)]) -> Result<RecordBatch> {
+    gather_coded(chunks, positions, |column| {
+        let mut texts = StringBuilder::new();
+        let mut picked = Vec::with_capacity(positions.len());
+        let mut places = Vec::new();
+        for of_chunk in positions.chunk_by(|(one, _), (next, _)| one == next) {
+            let coded = of_chunk.first().map(|&(chunk, _)| &chunks[chunk].coded[column]);
+            let Some(Coded { codes, texts: list }) = coded else { continue };
+            places.clear();
+            places.resize(list.len(), None);
+            for &(_, row) in of_chunk {
+                let code = codes.value(row) as usize;
+                picked.push(*places[code].get_or_insert_with(|| {
+                    texts.append_value(list.value(code));
+                    low(texts.len() - 1)
+                }));
+            }
+        }
+        (picked, Arc::new(texts.finish()))
+    })
+}
+
+fn gather_coded(
+    chunks: &[Rows],
+    positions: &[(usize, usize)],
+    coded: impl Fn(usize) -> (Vec<u32>, ArrayRef),
+) -> Result<RecordBatch> {
+    let failed = |cause: ArrowError| Error::Internal(format!("cannot put events together: {cause}"));
+    let texts = |of: fn(&Rows) -> &StringArray| {
+        if chunks.iter().all(|rows| of(rows).null_count() == rows.len()) {
+            return Ok(Arc::new(StringArray::new_null(positions.len())) as ArrayRef);
+        }
+        let columns = chunks.iter().map(|rows| of(rows) as &dyn Array).collect::<Vec<_>>();
+        compute::interleave(&columns, positions)
+    };
+    let instants = chunks.iter().map(|rows| rows.ts.values().as_ref()).collect::<Vec<&[i64]>>();
+    let durations = chunks.iter().map(|rows| rows.duration_ms.values().as_ref()).collect::<Vec<&[i64]>>();
+    let number = |columns: &[&[i64]]| positions.iter().map(|&(chunk, row)| columns[chunk][row]).collect::<Vec<_>>();
+    let coded = |column: usize| {
+        let (codes, texts) = coded(column);
+        Ok::<_, ArrowError>(Arc::new(DictionaryArray::try_new(UInt32Array::from(codes), texts)?) as ArrayRef)
     };
     let columns = || -> std::result::Result<_, ArrowError> {
         Ok(vec![
@@ -252,19 +306,6 @@ pub(super) fn gather(chunks: &[impl Borrow<Rows>], pool: &Pool, positions: &[(us
     columns()
         .and_then(|columns| RecordBatch::try_new(coded_schema(&Table::Events.file_schema()), columns))
         .map_err(failed)
-}
-
-/// The rows with these positions (chunk, row), in this order, with the columns of `events`, ids coded anew: for few rows
-/// out of chunks that change from call to call.
-pub(super) fn interleave(chunks: &[impl Borrow<Rows>], positions: &[(usize, usize)]) -> Result<RecordBatch> {
-    let batches = chunks.iter().map(|rows| &rows.borrow().batch).collect::<Vec<_>>();
-    interleave_record_batch(&batches, positions)
-        .map_err(|cause| Error::Internal(format!("cannot put sorted events together: {cause}")))
-}
-
-/// The batch with its ids as plain texts.
-pub(super) fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
-    decode(batch).map_err(|cause| Error::Internal(format!("cannot write out the ids of events: {cause}")))
 }
 
 struct Chunks<I> {
@@ -330,6 +371,11 @@ fn text_bytes(column: &StringArray) -> u64 {
         (Some(&first), Some(&last)) => u64::try_from(last - first).unwrap_or(0),
         _ => 0,
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a list holds less than 2^31 bytes of text")]
+fn low(place: usize) -> u32 {
+    place as u32
 }
 
 fn misfit(column: &str, what: &str) -> Error {

@@ -4,22 +4,22 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use arrow::ipc::writer::StreamWriter;
 use tempfile::TempDir;
 
 use super::Threads;
 use super::ending::{Sink, walk};
 use super::output::Text;
 use super::uses::{Span, Uses};
-use super::work::{RUN_BATCH_ROWS, create, read};
+use super::work::{WorkFile, read};
 use crate::error::{Error, Result};
+
+// Readers of many runs at once read batches of so many rows.
+const RUN_BATCH_ROWS: usize = 2048;
 
 /// Work files of sorted rows: of users (app, user; start, end, human events, usage), of rooms (app, room; start, end)
 /// and of their members (app, room, user).
@@ -40,9 +40,9 @@ impl Runs {
         let [users, rooms, members] = Self::paths(self.folder.path(), self.count);
         self.count += 1;
         let mut run = Run {
-            users: RunFile::create(users)?,
-            rooms: RunFile::create(rooms)?,
-            members: RunFile::create(members)?,
+            users: RunFile::create(&users)?,
+            rooms: RunFile::create(&rooms)?,
+            members: RunFile::create(&members)?,
             span: None,
         };
         walk(found, Threads::One, &mut run)?;
@@ -57,7 +57,8 @@ impl Runs {
         let mut users = Cursor::open(paths.iter().map(|[users, ..]| users))?;
         let mut rooms = Cursor::open(paths.iter().map(|[_, rooms, _]| rooms))?;
         let mut members = Cursor::open(paths.iter().map(|[.., members]| members))?;
-        while let Some([app, _]) = users.texts().map(|texts| texts.map(str::to_owned)) {
+        for app_number in 0.. {
+            let Some(app) = users.texts().map(|[app, _]| app.to_owned()) else { break };
             while let Some(user) = users.second_of(&app) {
                 let (mut human_events, mut usage_ms) = (0, 0_i64);
                 while users.texts() == Some([&app, &user]) {
@@ -67,7 +68,7 @@ impl Runs {
                     usage_ms = usage_ms.saturating_add(ms);
                     users.advance()?;
                 }
-                sink.end_user(Text::Plain(&app), Text::Plain(&user), human_events, usage_ms)?;
+                sink.end_user(Text::Numbered(app_number, &app), Text::Plain(&user), human_events, usage_ms)?;
             }
             while let Some(room) = rooms.second_of(&app) {
                 while rooms.texts() == Some([&app, &room]) {
@@ -143,22 +144,20 @@ impl Sink for Run {
 
 // A work file of rows with so many texts, then so many numbers.
 struct RunFile<const TEXTS: usize, const NUMBERS: usize> {
-    path: PathBuf,
+    file: WorkFile,
     schema: SchemaRef,
-    writer: StreamWriter<BufWriter<File>>,
     texts: [StringBuilder; TEXTS],
     numbers: [Int64Builder; NUMBERS],
     rows: usize,
 }
 
 impl<const TEXTS: usize, const NUMBERS: usize> RunFile<TEXTS, NUMBERS> {
-    fn create(path: PathBuf) -> Result<Self> {
+    fn create(path: &Path) -> Result<Self> {
         let texts = (0..TEXTS).map(|place| Field::new(format!("text {place}"), DataType::Utf8, false));
         let numbers = (0..NUMBERS).map(|place| Field::new(format!("number {place}"), DataType::Int64, false));
         let schema = Arc::new(Schema::new(texts.chain(numbers).collect::<Vec<_>>()));
         Ok(Self {
-            writer: create(&path, &schema)?,
-            path,
+            file: WorkFile::create(path, &schema)?,
             schema,
             texts: std::array::from_fn(|_| StringBuilder::new()),
             numbers: std::array::from_fn(|_| Int64Builder::new()),
@@ -182,16 +181,16 @@ impl<const TEXTS: usize, const NUMBERS: usize> RunFile<TEXTS, NUMBERS> {
         let texts = self.texts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
         let columns =
             texts.chain(self.numbers.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef)).collect();
-        RecordBatch::try_new(SchemaRef::clone(&self.schema), columns)
-            .and_then(|batch| self.writer.write(&batch))
-            .map_err(|cause| Error::path("write", &self.path, cause))
+        let batch = RecordBatch::try_new(SchemaRef::clone(&self.schema), columns)
+            .map_err(|cause| Error::Internal(format!("what crosses organisations does not fit: {cause}")))?;
+        self.file.write(&batch)
     }
 
     fn finish(mut self) -> Result<()> {
         if self.rows > 0 {
             self.flush()?;
         }
-        self.writer.finish().map_err(|cause| Error::path("write", &self.path, cause))
+        self.file.finish()
     }
 }
 

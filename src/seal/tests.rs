@@ -16,11 +16,11 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use super::Threads;
 use super::day::{DayResult, Place, seal_day};
 use super::large::{Room, seal_large_day};
-use super::rows::{Rows, chunks, plain};
+use super::rows::{Rows, chunks};
 use super::who::Who;
 use crate::error::Result;
 use crate::event::Table;
-use crate::store::{DataFile, staged_schema};
+use crate::store::{DataFile, decode, staged_schema};
 
 /// In the order of the stored sort: org, user, app, ts, id, action, duration, concurrent, extra; and the file last.
 type Event = (String, String, String, i64, String, String, i64, String, Option<String>, u32);
@@ -107,6 +107,16 @@ fn content(place: &Place<'_>, result: &DayResult) -> Content {
     rollups.chain([rows(Table::Events, &result.files.events)]).collect()
 }
 
+/// The bytes of the files of a sealed day, table by table.
+fn bytes(place: &Place<'_>, result: &DayResult) -> BTreeMap<Table, Vec<Vec<u8>>> {
+    let bytes = |table: Table, files: &[DataFile]| {
+        let read = |file: &DataFile| std::fs::read(place.roots[&table].join(&file.path)).expect("the file was written");
+        (table, files.iter().map(read).collect())
+    };
+    let rollups = result.files.rollups.iter().map(|(&table, files)| bytes(table, files));
+    rollups.chain([bytes(Table::Events, &result.files.events)]).collect()
+}
+
 fn model(sealed: &[Event], staged: &[Event]) -> (Vec<Event>, u64, Vec<u64>) {
     let mut known = HashSet::new();
     let mut kept = Vec::new();
@@ -169,10 +179,10 @@ proptest! {
         let (who, sealed, staged) = (who(), rows(&batches(&old, &[])), batches(&new, &cuts));
         let place = place(folder.path(), &who, part_rows);
         let in_memory = seal_day(&place, sealed.clone().into_iter().map(Ok), rows(&staged), FILES).expect("sealed");
-        let again = sealed.clone();
-        let in_chunks = chunks(staged.clone().into_iter().map(Ok));
-        let room = Room { folder: folder.path(), memory, wanted: 6000 };
-        let on_disk = seal_large_day(&place, sealed.into_iter().map(Ok), in_chunks, FILES, room).expect("sealed on disk");
+        let room = Room { folder: folder.path(), memory, wanted: 6000, sample_step: 2 };
+        let old_rows = || sealed.clone().into_iter().map(Ok);
+        let new_rows = || chunks(staged.clone().into_iter().map(Ok));
+        let on_disk = seal_large_day(&place, old_rows, new_rows, FILES, room).expect("sealed on disk");
         for result in [&in_memory, &on_disk] {
             prop_assert_eq!(result.counts.accepted, accepted);
             prop_assert_eq!(&result.duplicates, &duplicates);
@@ -180,13 +190,14 @@ proptest! {
         }
         let (one, other) = (content(&place, &in_memory), content(&place, &on_disk));
         prop_assert_eq!(&one, &other);
+        prop_assert!(bytes(&place, &in_memory) == bytes(&place, &on_disk), "the same rows in other bytes");
         let whole = Place { part_rows: usize::MAX, threads: Threads::One, ..self::place(folder.path(), &who, 0) };
-        let again = seal_day(&whole, again.into_iter().map(Ok), rows(&staged), FILES).expect("sealed whole");
+        let again = seal_day(&whole, old_rows(), rows(&staged), FILES).expect("sealed whole");
         prop_assert_eq!(&one, &content(&whole, &again), "in one part");
         let rows_of = |result: &DayResult| result.files.events.iter().map(|file| file.rows).collect::<Vec<_>>();
         prop_assert_eq!(rows_of(&in_memory), rows_of(&on_disk));
         if accepted > 0 {
-            let batch = plain(&Rows::new(&self::staged(&expected)).expect("rows").batch).expect("texts");
+            let batch = decode(&Rows::new(&self::staged(&expected)).expect("rows").batch).expect("texts");
             let rollups = model_rollups(&expected);
             prop_assert_eq!(&one[&Table::Events], &cells(&[batch]));
             prop_assert_eq!(&one[&Table::UserDay], &rollups[0]);
@@ -225,5 +236,5 @@ fn chunks_join_small_batches_and_cut_large_ones() {
     assert!(sizes.iter().all(|&size| size <= 1 << 16), "{sizes:?}");
     let ts = rows(&parts).iter().flat_map(|rows| rows.ts.values().to_vec()).collect::<Vec<_>>();
     assert!(ts.is_sorted());
-    assert_eq!(Table::Events.file_schema(), plain(&rows(&parts)[0].batch).expect("texts").schema());
+    assert_eq!(Table::Events.file_schema(), decode(&rows(&parts)[0].batch).expect("texts").schema());
 }

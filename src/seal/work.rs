@@ -1,29 +1,41 @@
-//! Work files: batches of rows that a day puts aside, compressed, and reads again in order.
+//! Work files: batches of rows that a day puts aside, as they lie in memory, and reads again in order.
 //! It does not know what the rows are.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::ipc::writer::StreamWriter;
 
 use crate::error::{Error, Result};
 
-/// Readers of many work files at once read batches of so many rows.
-pub(super) const RUN_BATCH_ROWS: usize = 2048;
+/// A work file that takes batches. Packing them would cost more than the disk does.
+pub(super) struct WorkFile {
+    path: PathBuf,
+    writer: StreamWriter<BufWriter<File>>,
+}
 
-/// Creates a work file for batches of these columns.
-pub(super) fn create(path: &Path, schema: &SchemaRef) -> Result<StreamWriter<BufWriter<File>>> {
-    let file = File::create_new(path).map_err(|cause| Error::path("create", path, cause))?;
-    IpcWriteOptions::default()
-        .try_with_compression(Some(CompressionType::LZ4_FRAME))
-        .and_then(|options| StreamWriter::try_new_with_options(BufWriter::new(file), schema, options))
-        .map_err(|cause| Error::path("write", path, cause))
+impl WorkFile {
+    /// Creates a file for batches of these columns.
+    pub(super) fn create(path: &Path, schema: &SchemaRef) -> Result<Self> {
+        let file = File::create_new(path).map_err(|cause| Error::path("create", path, cause))?;
+        let writer = StreamWriter::try_new(BufWriter::new(file), schema);
+        Ok(Self { path: path.to_owned(), writer: writer.map_err(|cause| Error::path("write", path, cause))? })
+    }
+
+    /// Adds a batch.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch).map_err(|cause| Error::path("write", &self.path, cause))
+    }
+
+    /// Writes the end.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.writer.finish().map_err(|cause| Error::path("write", &self.path, cause))
+    }
 }
 
 /// The batches of a work file, in the order in which they were written.
