@@ -150,9 +150,8 @@ impl TextColumn {
             encoding: Encoding::PLAIN,
             is_sorted: false,
         })?;
-        let looks = self.looks();
         let width = bits(num_values.saturating_sub(1)).max(1);
-        let mut index = Index::default();
+        let mut index = Index { pages: Vec::new(), seen: vec![0; self.ends.len()] };
         let mut offsets = OffsetIndexBuilder::new();
         let mut first_page = None;
         let mut text_bytes = 0;
@@ -166,7 +165,7 @@ impl TextColumn {
                 statistics: None,
             })?;
             first_page.get_or_insert(page.offset);
-            let bytes = index.add(rows, &looks);
+            let bytes = index.add(rows, &self);
             text_bytes += bytes;
             offsets.append_row_count(signed(rows.len() as u64));
             offsets
@@ -174,7 +173,7 @@ impl TextColumn {
             offsets.append_unencoded_byte_array_data_bytes(Some(bytes));
         }
         writer.close()?;
-        let bounds = index.bounds(&self, &looks);
+        let bounds = index.bounds(&self);
         let column_index = bounds.as_ref().map(Bounds::column_index).transpose()?;
         let mut metadata = ColumnChunkMetaData::builder(descr)
             .set_compression(compression)
@@ -208,30 +207,6 @@ impl TextColumn {
         };
         Ok(TextChunk { bytes: out.into_inner()?, close })
     }
-
-    // Of each text: its place among all, by bytes, and its length.
-    fn looks(&self) -> Vec<Look> {
-        let mut sorted = (0..u32::try_from(self.ends.len()).unwrap_or(UNKNOWN)).collect::<Vec<_>>();
-        // Lists are sorted as a rule, and then so are the texts in the order of the list.
-        let mut by_code = (self.known.iter().copied()).filter(|number| *number != UNKNOWN).collect::<Vec<_>>();
-        if by_code.len() == sorted.len() && by_code.is_sorted_by(|&one, &next| self.text(one) <= self.text(next)) {
-            std::mem::swap(&mut sorted, &mut by_code);
-        } else {
-            sorted.sort_unstable_by(|&one, &other| self.text(one).cmp(self.text(other)));
-        }
-        let mut looks = vec![Look::default(); sorted.len()];
-        for (rank, number) in (0..).zip(sorted) {
-            let length = u32::try_from(self.text(number).len()).unwrap_or(UNKNOWN);
-            looks[number as usize] = Look { rank, length };
-        }
-        looks
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Look {
-    rank: u32,
-    length: u32,
 }
 
 fn text_at<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
@@ -266,33 +241,42 @@ impl Pack {
     }
 }
 
-// The least and the greatest number of each page, by rank.
-#[derive(Default)]
+// The numbers of the least and the greatest text of each page.
 struct Index {
     pages: Vec<[u32; 2]>,
+    // For each text: how many pages there were with the last one that has it. A text is compared once for each page.
+    seen: Vec<usize>,
 }
 
 impl Index {
     // Adds a page and says how many bytes of text it has.
-    fn add(&mut self, rows: &[u32], looks: &[Look]) -> i64 {
-        let (mut least, mut greatest, mut bytes) = ((UNKNOWN, 0), (0, 0), 0);
-        for &number in rows {
-            let Look { rank, length } = looks[number as usize];
-            least = least.min((rank, number));
-            greatest = greatest.max((rank, number));
-            bytes += i64::from(length);
+    fn add(&mut self, rows: &[u32], column: &TextColumn) -> i64 {
+        let page = self.pages.len() + 1;
+        let (mut bounds, mut bytes) = (None, 0);
+        for run in rows.chunk_by(|one, next| one == next) {
+            let Some(&number) = run.first() else { continue };
+            let text = column.text(number);
+            bytes += text.len() * run.len();
+            if std::mem::replace(&mut self.seen[number as usize], page) == page {
+                continue;
+            }
+            let (least, greatest) = bounds.get_or_insert(((text, number), (text, number)));
+            if text < least.0 {
+                *least = (text, number);
+            } else if text > greatest.0 {
+                *greatest = (text, number);
+            }
         }
-        self.pages.push([least.1, greatest.1]);
-        bytes
+        self.pages.extend(bounds.map(|(least, greatest)| [least.1, greatest.1]));
+        signed(bytes as u64)
     }
 
-    fn bounds<'a>(&self, column: &'a TextColumn, looks: &[Look]) -> Option<Bounds<'a>> {
-        let rank = |number: &&u32| looks[**number as usize].rank;
-        let least = self.pages.iter().map(|[least, _]| least).min_by_key(rank)?;
-        let greatest = self.pages.iter().map(|[_, greatest]| greatest).max_by_key(rank)?;
+    fn bounds<'a>(&self, column: &'a TextColumn) -> Option<Bounds<'a>> {
         let pages = self.pages.iter().map(|page| page.map(|number| column.text(number))).collect::<Vec<_>>();
+        let least = pages.iter().map(|[least, _]| *least).min()?;
+        let greatest = pages.iter().map(|[_, greatest]| *greatest).max()?;
         let is_short = pages.iter().flatten().all(|bound| bound.len() <= MAX_BOUND_BYTES);
-        is_short.then(|| Bounds { all: [column.text(*least), column.text(*greatest)], pages })
+        is_short.then_some(Bounds { all: [least, greatest], pages })
     }
 }
 
