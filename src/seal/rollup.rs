@@ -218,6 +218,7 @@ impl<'a> Rollup<'a> {
         self.app_codes.turn_to(&apps.texts, names_all.then_some(&mut self.uses.apps));
         self.user_codes.turn_to(&users.texts, names_all.then_some(&mut self.uses.users));
         self.room_codes.turn_to(&rooms.texts, None);
+        self.uses.reserve(batch.num_rows());
         let mut row = 0;
         while row < batch.num_rows() {
             self.turn_to(orgs.str(row), users.str(row), users.codes.value(row))?;

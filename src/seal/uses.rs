@@ -54,6 +54,13 @@ impl Span {
 }
 
 impl Uses {
+    /// Makes room for what so many more events may say.
+    pub(super) fn reserve(&mut self, events: usize) {
+        self.by_user.reserve(events);
+        self.spans.reserve(events);
+        self.room_spans.reserve(events);
+    }
+
     /// Begins what a user does in an app; what follows belongs to it.
     pub(super) fn begin(&mut self, app: u32, user: u32) {
         let first_span = low(self.spans.len());
