@@ -211,9 +211,11 @@ pub(super) fn properties(
     }
     for name in SPREAD_NUMBERS {
         let column = ColumnPath::from(name);
+        // Nothing is left in them that would make them smaller.
         builder = builder
             .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+            .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED)
+            .set_column_compression(column, Compression::UNCOMPRESSED);
     }
     Ok(builder.build())
 }
