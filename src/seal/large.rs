@@ -3,10 +3,12 @@
 //! A first look tells which events stay and how many each organisation has; that cuts the day into pieces that fit in
 //! memory. Then events are spread over the pieces, and each is sorted like a day: nothing is merged.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use rayon::slice::ParallelSlice;
 
 use super::Threads;
 use super::crossing::Crossing;
@@ -21,8 +23,13 @@ use crate::error::Result;
 use crate::event::Table;
 use crate::store::coded_schema;
 
-// This part of the memory is for what crosses organisations; the rest is for pieces and the files being written.
+// This part of the memory is for what crosses organisations, and twice as much for pieces; the rest is for the files being
+// written.
 const SHARE_OF_CROSSING: u64 = 4;
+// The files of a part hold about so many bytes, however small its pieces are.
+const PART_BYTES: u64 = 256 << 20;
+// All pieces are written at once.
+const MOST_PIECES: usize = 256;
 
 /// How much a large day may take, and where its work files go.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +44,17 @@ pub(super) struct Room<'a> {
 }
 
 impl Room<'_> {
-    // How many of so many rows fit in memory while each thread has as many.
+    // How many parts are written at once.
+    fn parts_at_once(&self) -> usize {
+        let fitting = usize::try_from(self.memory / PART_BYTES).unwrap_or(usize::MAX);
+        fitting.clamp(1, rayon::current_num_threads())
+    }
+
+    // How many of so many rows fit in memory while each part that is written has as many.
     fn piece_rows(&self, rows: usize) -> usize {
-        let memory = u128::from(self.memory - self.memory / SHARE_OF_CROSSING) / rayon::current_num_threads() as u128;
-        let rows = memory * rows as u128 / u128::from(self.wanted.max(1));
-        usize::try_from(rows).unwrap_or(usize::MAX).max(1)
+        let memory = u128::from(self.memory / SHARE_OF_CROSSING * 2) / self.parts_at_once() as u128;
+        let fitting = memory * rows as u128 / u128::from(self.wanted.max(1));
+        usize::try_from(fitting).unwrap_or(usize::MAX).max(rows.div_ceil(MOST_PIECES))
     }
 }
 
@@ -61,11 +74,13 @@ pub(super) fn seal_large_day<S: Iterator<Item = Result<Rows>>, T: Iterator<Item 
     let cut = Cut::new(&survey, place.part_rows, room.piece_rows(survey.rows.iter().sum()))?;
     let pieces = spread(survey, &cut, sealed(), staged(), room.folder)?;
     let crossing = Crossing::with_memory(room.folder, room.memory / SHARE_OF_CROSSING);
-    let parts = cut.parts.par_iter().with_max_len(1).map(|part| {
+    let write = |part: &Range<usize>| {
         let batches = Sorted { pieces: pieces[part.clone()].iter(), present: None };
         write_part(place, batches, Lists::OfTheDay, &crossing)
-    });
-    for part in parts.collect::<Result<Vec<_>>>()? {
+    };
+    let lanes = cut.parts.par_chunks(cut.parts.len().div_ceil(room.parts_at_once()));
+    let lanes = lanes.with_max_len(1).map(|parts| parts.iter().map(write).collect::<Result<Vec<_>>>());
+    for part in lanes.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
         result.files.extend(part);
     }
     crossing.end(place, &mut result.files)?;

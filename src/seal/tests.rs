@@ -172,6 +172,8 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..4),
         part_rows in 1..30_usize,
         memory in 500..4000_u64,
+        // With one part at a time, or several.
+        unit in prop::sample::select(vec![1, 1 << 20]),
     ) {
         let (old, ..) = model(&[], &old);
         let (expected, accepted, duplicates) = model(&old, &new);
@@ -179,7 +181,7 @@ proptest! {
         let (who, sealed, staged) = (who(), rows(&batches(&old, &[])), batches(&new, &cuts));
         let place = place(folder.path(), &who, part_rows);
         let in_memory = seal_day(&place, sealed.clone().into_iter().map(Ok), rows(&staged), FILES).expect("sealed");
-        let room = Room { folder: folder.path(), memory, wanted: 6000, sample_step: 2 };
+        let room = Room { folder: folder.path(), memory: memory * unit, wanted: 6000 * unit, sample_step: 2 };
         let old_rows = || sealed.clone().into_iter().map(Ok);
         let new_rows = || chunks(staged.clone().into_iter().map(Ok));
         let on_disk = seal_large_day(&place, old_rows, new_rows, FILES, room).expect("sealed on disk");
