@@ -52,7 +52,7 @@ impl Checked {
 
     fn check_order(&mut self, arrays: &[ArrayRef]) -> Result<()> {
         let key: Vec<ArrayRef> = self.key.iter().filter_map(|&place| arrays.get(place).cloned()).collect();
-        let rows = key.first().map_or(0, |array| array.len());
+        let rows = key.first().map_or(0, Array::len);
         if rows == 0 {
             return Ok(());
         }
