@@ -5,7 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -209,8 +209,13 @@ pub(super) fn properties(
             .set_column_encoding(column.clone(), Encoding::PLAIN)
             .set_column_statistics_enabled(column, EnabledStatistics::None);
     }
-    for name in SPREAD_NUMBERS {
-        let column = ColumnPath::from(name);
+    // A dictionary of numbers costs a lookup for each of them; their differences are as small and packed at once.
+    let is_spread = |field: &&FieldRef| {
+        SPREAD_NUMBERS.contains(&field.name().as_str())
+            || packing == Packing::Fast && matches!(field.data_type(), DataType::Int64 | DataType::Date32)
+    };
+    for field in schema.fields().iter().filter(is_spread) {
+        let column = ColumnPath::from(field.name().as_str());
         // Nothing is left in them that would make them smaller.
         builder = builder
             .set_column_dictionary_enabled(column.clone(), false)
