@@ -147,8 +147,8 @@ impl<'a> Jobs<'a> {
         let mut report = FileReport { source: source.label.clone(), ..FileReport::default() };
         let mut bytes = length(&source.path)?;
         let may_be_known = self.feed.order.known.has_length(bytes) || self.seen.has_length(bytes);
-        // Text that can be no repeat is hashed while it is read.
-        let hash = source.format != LogFormat::Parquet && !may_be_known;
+        // Text that can be no repeat is hashed while it is read. Some file systems tell no length.
+        let hash = bytes > 0 && source.format != LogFormat::Parquet && !may_be_known;
         if !hash {
             Checksum { bytes, sha256: report.sha256 } = checksum(&source.path)?;
             let is_new = self.seen.add(bytes, report.sha256.clone());

@@ -177,6 +177,7 @@ impl Pairs {
             }
             file.events += events.iter().sum::<i64>();
         }
+        file.rows.shrink_to_fit();
         Ok(file)
     }
 }

@@ -29,18 +29,21 @@ struct Found {
 struct Limit {
     folder: PathBuf,
     bytes: usize,
+    // How many find something at once.
+    writers: usize,
 }
 
 impl Crossing {
-    /// Holds so many bytes of it in memory, and the rest in work files below the folder. Without a limit all is held.
-    pub(super) fn with_memory(folder: &Path, memory: u64) -> Self {
+    /// Holds so many bytes of it in memory, and each of so many writers its part of as many; the rest is in work files below
+    /// the folder. Without a limit all is held.
+    pub(super) fn with_memory(folder: &Path, memory: u64, writers: usize) -> Self {
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
-        Self { limit: Some(Limit { folder: folder.to_owned(), bytes }), ..Self::default() }
+        Self { limit: Some(Limit { folder: folder.to_owned(), bytes, writers }), ..Self::default() }
     }
 
     /// Whether this is more than should be held in memory.
     pub(super) fn is_much(&self, uses: &Uses) -> bool {
-        self.limit.as_ref().is_some_and(|limit| uses.bytes() > limit.bytes)
+        self.limit.as_ref().is_some_and(|limit| uses.bytes() > limit.bytes / limit.writers)
     }
 
     /// Adds what was found.
@@ -69,7 +72,7 @@ impl Crossing {
         match found.runs {
             Some(runs) => runs.walk(&mut ending)?,
             None => {
-                if let Some(found) = join(found.kept) {
+                if let Some(found) = join(found.kept.into_iter()) {
                     walk(found, place.threads, &mut ending)?;
                 }
             }
@@ -79,19 +82,30 @@ impl Crossing {
 }
 
 impl Found {
-    // Writes what is held in memory to work files: what each part found for itself, since joining it would take as much
-    // again.
+    // Writes what is held in memory to work files. Parts are joined to a run, since all runs are read at once, but not all
+    // of them, since joining takes as much again.
     fn spill(&mut self, limit: &Limit) -> Result<()> {
         let runs = match &mut self.runs {
             Some(runs) => runs,
             none => none.insert(Runs::create(&limit.folder)?),
         };
-        self.kept.drain(..).try_for_each(|found| runs.add(found))
+        let mut rest = None;
+        for found in self.kept.drain(..) {
+            let joined = join([rest.take(), Some(found)].into_iter().flatten());
+            rest = match joined {
+                Some(run) if run.bytes() >= limit.bytes / 8 => {
+                    runs.add(run)?;
+                    None
+                }
+                joined => joined,
+            };
+        }
+        rest.map_or(Ok(()), |rest| runs.add(rest))
     }
 }
 
-fn join(parts: Vec<Uses>) -> Option<Uses> {
-    parts.into_iter().reduce(|mut all, more| {
+fn join(parts: impl Iterator<Item = Uses>) -> Option<Uses> {
+    parts.reduce(|mut all, more| {
         all.extend(more);
         all
     })

@@ -23,12 +23,13 @@ use crate::error::Result;
 use crate::event::Table;
 use crate::store::coded_schema;
 
-// This part of the memory is for what crosses organisations, and twice as much for pieces; the rest is for the files being
-// written.
-const SHARE_OF_CROSSING: u64 = 4;
+// This part of the memory is for what crosses organisations, and as much for pieces.
+const SHARE: u64 = 4;
+// This part is for the files being written.
+const SHARE_OF_FILES: u64 = 2;
 // The files of a part hold about so many bytes, however small its pieces are.
 const PART_BYTES: u64 = 256 << 20;
-// All pieces are written at once.
+// About so many pieces are written at once; pieces also end with parts.
 const MOST_PIECES: usize = 256;
 
 /// How much a large day may take, and where its work files go.
@@ -46,15 +47,15 @@ pub(super) struct Room<'a> {
 impl Room<'_> {
     // How many parts are written at once.
     fn parts_at_once(&self) -> usize {
-        let fitting = usize::try_from(self.memory / PART_BYTES).unwrap_or(usize::MAX);
+        let fitting = usize::try_from(self.memory / SHARE_OF_FILES / PART_BYTES).unwrap_or(usize::MAX);
         fitting.clamp(1, rayon::current_num_threads())
     }
 
     // How many of so many rows fit in memory while each part that is written has as many.
     fn piece_rows(&self, rows: usize) -> usize {
-        let memory = u128::from(self.memory / SHARE_OF_CROSSING * 2) / self.parts_at_once() as u128;
+        let memory = u128::from(self.memory / SHARE) / self.parts_at_once() as u128;
         let fitting = memory * rows as u128 / u128::from(self.wanted.max(1));
-        usize::try_from(fitting).unwrap_or(usize::MAX).max(rows.div_ceil(MOST_PIECES))
+        usize::try_from(fitting).unwrap_or(usize::MAX).max(rows.div_ceil(MOST_PIECES / 2))
     }
 }
 
@@ -72,10 +73,11 @@ pub(super) fn seal_large_day<S: Iterator<Item = Result<Rows>>, T: Iterator<Item 
         return Ok(result);
     }
     let cut = Cut::new(&survey, place.part_rows, room.piece_rows(survey.rows.iter().sum()))?;
+    let batch_rows = rows_at_once(survey.extra_bytes);
     let pieces = spread(survey, &cut, sealed(), staged(), room.folder)?;
-    let crossing = Crossing::with_memory(room.folder, room.memory / SHARE_OF_CROSSING);
+    let crossing = Crossing::with_memory(room.folder, room.memory / SHARE, room.parts_at_once());
     let write = |part: &Range<usize>| {
-        let batches = Sorted { pieces: pieces[part.clone()].iter(), present: None };
+        let batches = Sorted { pieces: pieces[part.clone()].iter(), present: None, batch_rows };
         write_part(place, batches, Lists::OfTheDay, &crossing)
     };
     let lanes = cut.parts.par_chunks(cut.parts.len().div_ceil(room.parts_at_once()));
@@ -125,6 +127,7 @@ fn spread(
 struct Sorted<'a> {
     pieces: std::slice::Iter<'a, PathBuf>,
     present: Option<Piece>,
+    batch_rows: usize,
 }
 
 struct Piece {
@@ -145,7 +148,7 @@ impl Iterator for Sorted<'_> {
 impl Sorted<'_> {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let most = self.present.as_ref().map_or(0, Piece::batch_rows);
+            let most = self.batch_rows;
             let next = self.pieces.as_slice().first();
             let rest = match &mut self.present {
                 Some(piece) if piece.left() >= most || next.is_none() => {
@@ -173,10 +176,6 @@ impl Piece {
         remove(path)?;
         let order = sort(&chunks, &[], usize::MAX, Threads::One)?;
         Ok(Self { chunks, order, done: 0 })
-    }
-
-    fn batch_rows(&self) -> usize {
-        rows_at_once(self.chunks.iter().map(Rows::extra_bytes).sum())
     }
 
     fn left(&self) -> usize {

@@ -44,7 +44,7 @@ use crate::store::{DataFile, RollupFiles, Snapshot, Staging, Store};
 const PART_ROWS: usize = 1 << 21;
 
 // A piece of a day that does not fit in memory has far more events than this.
-const SAMPLE_STEP: usize = 1 << 8;
+const SAMPLE_STEP: usize = 257;
 
 // What sealing takes for each byte of events: the events, staged ones a second time when their batches are joined,
 // the index that is sorted or, later, what crosses organisations, the slice and the row group that are being written.
@@ -133,7 +133,7 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, limi
     let share = limits.memory / rayon::current_num_threads() as u64;
     let rolled_up = days.par_iter().with_max_len(1).map(|&day| {
         let place = place(store, day, who);
-        let (mut files, crossing) = (DayFiles::default(), Crossing::with_memory(folder.path(), share));
+        let (mut files, crossing) = (DayFiles::default(), Crossing::with_memory(folder.path(), share, 1));
         for file in sealed_files.get(&day).into_iter().flatten() {
             let mut rollup = Rollup::new(who, Lists::OfTheDay);
             for batch in SealedFile::open(place.root(Table::Events)?, file)?.batches(Some(&ROLLUP_COLUMNS))? {

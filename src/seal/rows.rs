@@ -28,7 +28,7 @@ pub(super) const MANY_BYTES: u64 = 1 << 30;
 const CHUNK_ROWS_WITH_MANY_BYTES: usize = 1 << 10;
 // A chunk of so many rows is not worth being put together with the next batch.
 const DECENT_ROWS: usize = 1 << 13;
-// So many rows are looked at together by all threads, unless their kept fields are long.
+// So many rows are looked at together by all threads, unless their kept fields or actions are long.
 const GROUP_ROWS: usize = 1 << 18;
 const GROUP_BYTES: u64 = 64 << 20;
 
@@ -214,15 +214,15 @@ pub(super) fn rows_at_once(column_bytes: u64) -> usize {
 /// Chunks in groups of about [`GROUP_ROWS`] rows, so that threads have something to share, in order.
 pub(super) fn groups(mut chunks: impl Iterator<Item = Result<Rows>>) -> impl Iterator<Item = Result<Vec<Rows>>> {
     std::iter::from_fn(move || {
-        let (mut group, mut rows, mut extra_bytes) = (Vec::new(), 0, 0);
-        while rows < GROUP_ROWS && extra_bytes < GROUP_BYTES {
+        let (mut group, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        while rows < GROUP_ROWS && bytes < GROUP_BYTES {
             match chunks.next() {
                 None if group.is_empty() => return None,
                 None => break,
                 Some(Err(error)) => return Some(Err(error)),
                 Some(Ok(chunk)) => {
                     rows += chunk.len();
-                    extra_bytes += chunk.extra_bytes();
+                    bytes += chunk.extra_bytes() + text_bytes(&chunk.coded[ACTION].texts);
                     group.push(chunk);
                 }
             }

@@ -35,6 +35,8 @@ pub(super) struct Survey {
     pub(super) sample: Vec<Rows>,
     /// Which staged events do not stay, in ingest order.
     pub(super) duplicate: Vec<bool>,
+    /// What all kept fields take.
+    pub(super) extra_bytes: u64,
 }
 
 impl Survey {
@@ -45,7 +47,13 @@ impl Survey {
         result: &mut DayResult,
         room: Room<'_>,
     ) -> Result<Self> {
-        let mut survey = Self { orgs: Names::default(), rows: Vec::new(), sample: Vec::new(), duplicate: Vec::new() };
+        let mut survey = Self {
+            orgs: Names::default(),
+            rows: Vec::new(),
+            sample: Vec::new(),
+            duplicate: Vec::new(),
+            extra_bytes: 0,
+        };
         let hasher = DefaultHashBuilder::default();
         // A partition is held by each thread.
         let count = (room.wanted.saturating_mul(rayon::current_num_threads() as u64))
@@ -55,19 +63,22 @@ impl Survey {
         let (sealed_paths, staged_paths) = (paths("sealed"), paths("staged"));
         let mut files = IdFiles::create(&sealed_paths, &hasher)?;
         for group in groups(sealed) {
-            survey.look(&group?, &mut files, room.sample_step)?;
+            let group = group?;
+            let stays = group.iter().map(|rows| vec![false; rows.len()]).collect::<Vec<_>>();
+            survey.look(&group, &stays, &mut files, room.sample_step)?;
         }
         files.finish()?;
         let mut files = IdFiles::create(&staged_paths, &hasher)?;
         for group in groups(staged) {
             let group = group?;
-            if group.iter().any(|rows| rows.file.is_none()) {
-                return Err(Error::Internal("cannot seal events: a staged batch does not say its file".into()));
+            // A log that writes the same id everywhere must not end in one partition.
+            let duplicate = Dedupe::new(group.iter().map(|rows| Texts::new(&rows.event_id)).collect()).duplicate;
+            for (rows, duplicate) in group.iter().zip(&duplicate) {
+                result.count(rows, duplicate)?;
             }
-            survey.look(&group, &mut files, room.sample_step)?;
+            survey.look(&group, &duplicate, &mut files, room.sample_step)?;
+            survey.duplicate.extend(duplicate.into_iter().flatten());
         }
-        survey.duplicate = vec![false; files.rows];
-        result.counts.accepted = files.rows as u64;
         files.finish()?;
         survey.leave_out_repeats(&sealed_paths, &staged_paths, result)?;
         Ok(survey)
@@ -78,18 +89,25 @@ impl Survey {
         rows.coded[ORG].texts.iter().flatten().map(|org| self.orgs.number(0, org)).collect()
     }
 
-    fn look(&mut self, group: &[Rows], files: &mut IdFiles<'_>, sample_step: usize) -> Result<()> {
+    fn look(
+        &mut self,
+        group: &[Rows],
+        left_out: &[Vec<bool>],
+        files: &mut IdFiles<'_>,
+        sample_step: usize,
+    ) -> Result<()> {
         let orgs = group.iter().map(|rows| self.org_numbers(rows)).collect::<Vec<_>>();
         self.rows.resize(self.orgs.len(), 0);
-        for (rows, orgs) in group.iter().zip(&orgs) {
-            for &code in rows.coded[ORG].codes.values() {
-                self.rows[orgs[code as usize] as usize] += 1;
+        for ((rows, orgs), left_out) in group.iter().zip(&orgs).zip(left_out) {
+            self.extra_bytes += rows.extra_bytes();
+            for (&code, left_out) in rows.coded[ORG].codes.values().iter().zip(left_out) {
+                self.rows[orgs[code as usize] as usize] += usize::from(!left_out);
             }
         }
         let all = group.iter().enumerate().flat_map(|(chunk, rows)| (0..rows.len()).map(move |row| (chunk, row)));
         let sample = pick(group, &all.step_by(sample_step).collect::<Vec<_>>())?;
         self.sample.push(Rows::new(&sample)?);
-        files.add(group, &orgs)
+        files.add(group, &orgs, left_out)
     }
 
     fn leave_out_repeats(&mut self, sealed: &[PathBuf], staged: &[PathBuf], result: &mut DayResult) -> Result<()> {
@@ -125,11 +143,12 @@ impl<'a> IdFiles<'a> {
         Ok(Self { hasher, files, rows: 0 })
     }
 
-    fn add(&mut self, group: &[Rows], orgs: &[Vec<u32>]) -> Result<()> {
+    fn add(&mut self, group: &[Rows], orgs: &[Vec<u32>], left_out: &[Vec<bool>]) -> Result<()> {
         let before = group.iter().scan(self.rows, |seen, rows| Some(std::mem::replace(seen, *seen + rows.len())));
         let before = before.collect::<Vec<_>>();
         self.rows += group.iter().map(Rows::len).sum::<usize>();
-        let members = group.par_iter().map(|rows| self.members(rows)).collect::<Vec<_>>();
+        let members = group.par_iter().zip(left_out).map(|(rows, left_out)| self.members(rows, left_out));
+        let members = members.collect::<Vec<_>>();
         self.files.par_iter_mut().enumerate().try_for_each(|(number, file)| {
             let of_chunk = |chunk: usize| members[chunk][number].iter().map(move |&row| (chunk, row));
             let positions = (0..group.len()).flat_map(of_chunk).collect::<Vec<_>>();
@@ -138,10 +157,10 @@ impl<'a> IdFiles<'a> {
     }
 
     // The rows of a chunk for each file. Events without id meet no duplicates.
-    fn members(&self, rows: &Rows) -> Vec<Vec<usize>> {
+    fn members(&self, rows: &Rows, left_out: &[bool]) -> Vec<Vec<usize>> {
         let ids = Texts::new(&rows.event_id);
         let mut members = vec![Vec::new(); self.files.len()];
-        for row in (0..ids.len()).filter(|&row| !ids.at(row).is_empty()) {
+        for row in (0..ids.len()).filter(|&row| !left_out[row] && !ids.at(row).is_empty()) {
             members[place(self.hasher.hash_one(ids.at(row)), self.files.len())].push(row);
         }
         members

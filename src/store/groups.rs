@@ -209,7 +209,7 @@ pub(super) fn properties(
             .set_column_encoding(column.clone(), Encoding::PLAIN)
             .set_column_statistics_enabled(column, EnabledStatistics::None);
     }
-    // A dictionary of numbers costs a lookup for each of them; their differences are as small and packed at once.
+    // A dictionary of numbers costs a lookup for each of them; differences are packed at once, and mostly as small.
     let is_spread = |field: &&FieldRef| {
         SPREAD_NUMBERS.contains(&field.name().as_str())
             || packing == Packing::Fast && matches!(field.data_type(), DataType::Int64 | DataType::Date32)

@@ -12,7 +12,7 @@ WITH active_after AS (
             END
         ) AS days
     FROM campaign_month
-    WHERE month >= registered_on - 30 AND month <= registered_on + 30
+    WHERE month >= cast(date_trunc('month', registered_on) AS date) AND month <= registered_on + 30
     GROUP BY user_id, campaign, registered_on
 )
 

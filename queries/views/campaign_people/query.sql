@@ -41,7 +41,7 @@ met AS (
         greatest(term.streak_days, 1) AS streak_days
     FROM campaign_terms AS term
     CROSS JOIN users AS person
-    LEFT JOIN (SELECT DISTINCT role FROM work_days) AS listed ON person.role = listed.role
+    LEFT JOIN streak_days AS listed ON person.role = listed.role
     WHERE NOT person.is_internal
 )
 

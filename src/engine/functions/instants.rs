@@ -54,8 +54,10 @@ pub(super) fn local_instants(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         put(&mut text, ':', ms / 60_000 % 60, 2);
         put(&mut text, ':', ms / 1_000 % 60, 2);
         put(&mut text, '.', ms % 1_000, 3);
-        put(&mut text, if offset < 0 { '-' } else { '+' }, offset.abs() / 3_600, 2);
-        put(&mut text, ':', offset.abs() / 60 % 60, 2);
+        // Long ago some offsets had seconds.
+        let minutes = (offset.abs() + 30) / 60;
+        put(&mut text, if offset < 0 { '-' } else { '+' }, minutes / 60, 2);
+        put(&mut text, ':', minutes % 60, 2);
         texts.append_value(&text);
     }
     Ok(Arc::new(texts.finish()))
@@ -99,6 +101,7 @@ mod tests {
         check(1_784_678_400_000_000, "Europe/Berlin", "2026-07-22T02:00:00.000+02:00");
         check(1_772_445_600_000_000, "America/St_Johns", "2026-03-02T06:30:00.000-03:30");
         check(1_772_488_800_000_000, "Asia/Kathmandu", "2026-03-03T03:45:00.000+05:45");
+        check(0, "Africa/Monrovia", "1969-12-31T23:15:30.000-00:45");
         check(0, "Mars/Olympus", "'Mars/Olympus' is no IANA time zone");
         check(i64::MAX, "UTC", "lead out of the calendar");
     }
