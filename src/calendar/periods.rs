@@ -20,7 +20,7 @@ pub struct Periods {
 }
 
 /// The periods that 64 days touch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Part {
     first: usize,
     // The days of each, from the first period on.

@@ -29,10 +29,10 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 const PAGE_ROWS: usize = 64 * 1024;
 // Level 1 is within a few percent of level 3 on sorted, dictionary-encoded columns and costs half the time.
 const ZSTD_LEVEL: i32 = 1;
-// Columns of events and rollups whose values hardly ever repeat. A dictionary of them would be built in vain, and nobody looks for
-// a range of such texts.
+// Columns of events whose values hardly ever repeat. A dictionary of them would be built in vain, and nobody looks for a range of
+// such texts.
 const DISTINCT_TEXTS: [&str; 2] = ["event_id", "extra"];
-const SPREAD_NUMBERS: [&str; 3] = ["ts", "duration_ms", "usage_ms"];
+const SPREAD_NUMBERS: [&str; 2] = ["ts", "duration_ms"];
 
 // Rows that are added before a row group is measured again.
 const STEP_ROWS: usize = 8 * 1024;

@@ -52,14 +52,11 @@ invitation AS (
     GROUP BY campaign
 ),
 
--- The days that streaks are made of, for each role that has days of its own and, without a name, for all others.
-streak_days AS (
+role_days AS (
     SELECT
         role,
-        calendar(
-            period_start('month', day, 'monday'), CASE WHEN is_work_day OR NOT $streaks_on_work_days THEN day_bit(day) ELSE 0 END
-        ) AS days
-    FROM work_days
+        calendar(month, days) AS days
+    FROM streak_days
     GROUP BY role
 ),
 
@@ -67,12 +64,12 @@ checked_in AS (
     SELECT
         used.user_id,
         used.campaign,
-        coalesce(streak_days.role, '') AS role,
+        coalesce(role_days.role, '') AS role,
         calendar(used.month, used.check_in_bits) AS days
     FROM campaign_month AS used
-    LEFT JOIN streak_days ON used.role = streak_days.role
+    LEFT JOIN role_days ON used.role = role_days.role
     WHERE used.check_in_bits <> 0
-    GROUP BY used.user_id, used.campaign, streak_days.role
+    GROUP BY used.user_id, used.campaign, role_days.role
 ),
 
 completion AS (
@@ -80,9 +77,9 @@ completion AS (
         term.campaign,
         count(*) AS users
     FROM checked_in
-    INNER JOIN streak_days ON checked_in.role = streak_days.role
+    INNER JOIN role_days ON checked_in.role = role_days.role
     INNER JOIN campaign_terms AS term ON checked_in.campaign = term.campaign
-    WHERE longest_streak_among(checked_in.days, streak_days.days, term.start_on, term.end_on) >= greatest(term.streak_days, 1)
+    WHERE longest_streak_among(checked_in.days, role_days.days, term.start_on, term.end_on) >= greatest(term.streak_days, 1)
     GROUP BY term.campaign
 ),
 

@@ -16,14 +16,11 @@ checked_in AS (
     GROUP BY user_id
 ),
 
--- The days that streaks are made of, for each role that has days of its own and, without a name, for all others.
-streak_days AS (
+role_days AS (
     SELECT
         role,
-        calendar(
-            period_start('month', day, 'monday'), CASE WHEN is_work_day OR NOT $streaks_on_work_days THEN day_bit(day) ELSE 0 END
-        ) AS days
-    FROM work_days
+        calendar(month, days) AS days
+    FROM streak_days
     GROUP BY role
 ),
 
@@ -41,7 +38,7 @@ met AS (
         greatest(term.streak_days, 1) AS streak_days
     FROM campaign_terms AS term
     CROSS JOIN users AS person
-    LEFT JOIN streak_days AS listed ON person.role = listed.role
+    LEFT JOIN role_days AS listed ON person.role = listed.role
     WHERE NOT person.is_internal
 )
 
@@ -54,8 +51,8 @@ SELECT
     nullif(met.invited_by, '') AS invited_by,
     coalesce(active_days(active.days, met.registered_on, met.registered_on + 6), 0) AS days_in_first_7,
     coalesce(active_days(checked_in.days, met.start_on, met.end_on), 0) AS check_in_days,
-    coalesce(longest_streak_among(checked_in.days, streak_days.days, met.start_on, met.end_on), 0) AS longest_streak,
-    coalesce(longest_streak_among(checked_in.days, streak_days.days, met.start_on, met.end_on), 0) >= met.streak_days AS has_completed,
+    coalesce(longest_streak_among(checked_in.days, role_days.days, met.start_on, met.end_on), 0) AS longest_streak,
+    coalesce(longest_streak_among(checked_in.days, role_days.days, met.start_on, met.end_on), 0) >= met.streak_days AS has_completed,
     coalesce(
         active_days(active.days, met.registered_on + 1, met.registered_on + 1)
         + active_days(active.days, met.registered_on + 7, met.registered_on + 7)
@@ -70,5 +67,5 @@ SELECT
 FROM met
 LEFT JOIN active ON met.user_id = active.user_id
 LEFT JOIN checked_in ON met.user_id = checked_in.user_id
-LEFT JOIN streak_days ON met.role = streak_days.role
+LEFT JOIN role_days ON met.role = role_days.role
 ORDER BY campaign, user_id

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::error::{DataFusionError, Result};
 
 use super::aggregate::{Gathered, of_group};
-use super::{Argument, Function, dates, integers, mistyped};
+use super::{Argument, Function, argument, dates, integers, mistyped};
 use crate::calendar::{Calendar, day_bit};
 
 /// All scalar functions about calendars.
@@ -143,8 +143,8 @@ fn calendars(arguments: &[ArrayRef]) -> Result<impl Iterator<Item = Result<Optio
     Ok(binaries(arguments, 0)?.iter().map(|bytes| bytes.map(decode).transpose()))
 }
 
-fn binaries(arguments: &[ArrayRef], place: usize) -> Result<&BinaryArray> {
-    arguments.get(place).and_then(|array| array.as_binary_opt::<i32>()).ok_or_else(|| mistyped(place))
+fn binaries(arguments: &[ArrayRef], index: usize) -> Result<&BinaryArray> {
+    argument(arguments, index)?.as_binary_opt::<i32>().ok_or_else(|| mistyped(index))
 }
 
 fn decode(bytes: &[u8]) -> Result<Calendar> {

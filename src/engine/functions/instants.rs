@@ -8,7 +8,7 @@ use chrono::{DateTime, Offset};
 use chrono_tz::Tz;
 use datafusion::error::{DataFusionError, Result};
 
-use super::{mistyped, texts};
+use super::{argument, mistyped, texts};
 use crate::period::{Day, format_day};
 
 /// What instants are converted to.
@@ -64,8 +64,7 @@ pub(super) fn local_instants(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 fn instants(arguments: &[ArrayRef], index: usize) -> Result<&TimestampMicrosecondArray> {
-    let array = arguments.get(index).and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
-    array.ok_or_else(|| mistyped(index))
+    argument(arguments, index)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| mistyped(index))
 }
 
 // A sign and so many digits.
