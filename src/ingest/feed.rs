@@ -14,7 +14,7 @@ use super::inputs::Source;
 use super::keep::Keep;
 use super::known::KnownFiles;
 use super::mapping::Mapping;
-use super::parallel::in_order;
+use super::parallel::{Job, in_order};
 use super::parquet::{ParquetFile, Reading};
 use super::record::Rules;
 use super::text::{self, TextFile, TextReader};
@@ -62,16 +62,12 @@ impl Feed<'_> {
     pub(super) fn read(&self, sources: &[Source], take: impl FnMut(Step) -> Result<()>) -> Result<()> {
         let mut jobs =
             Jobs { feed: self, sources: sources.iter(), seen: KnownFiles::default(), files: 0, open: Open::Nothing };
-        let work = |job, give: &mut dyn FnMut(Step) -> bool| match job {
-            Job::Ready(step) => {
-                give(step);
-                Ok(())
-            }
-            Job::Piece(reader, piece) => {
+        let work = |part, give: &mut dyn FnMut(Step) -> bool| match part {
+            Part::Piece(reader, piece) => {
                 give(Step::Harvest(reader.read(piece)?));
                 Ok(())
             }
-            Job::Group(groups, group) => {
+            Part::Group(groups, group) => {
                 let reading = groups.manner.reading();
                 groups.file.read(group, &reading, &mut |harvest| give(Step::Harvest(harvest)))
             }
@@ -80,8 +76,7 @@ impl Feed<'_> {
     }
 }
 
-enum Job {
-    Ready(Step),
+enum Part {
     Piece(Arc<TextReader>, Piece),
     Group(Arc<Groups>, usize),
 }
@@ -109,7 +104,7 @@ enum Open<'a> {
 }
 
 impl<'a> Jobs<'a> {
-    fn next(&mut self) -> Result<Option<Job>> {
+    fn next(&mut self) -> Result<Option<Job<Part, Step>>> {
         loop {
             match &mut self.open {
                 Open::Nothing => match self.sources.next() {
@@ -121,7 +116,7 @@ impl<'a> Jobs<'a> {
                         return Ok(Some(Job::Ready(Step::Harvest(harvest))));
                     }
                     if let Some(piece) = file.next()? {
-                        return Ok(Some(Job::Piece(Arc::clone(&file.reader), piece)));
+                        return Ok(Some(Job::Work(Part::Piece(Arc::clone(&file.reader), piece))));
                     }
                     if let Some(Checksum { bytes, sha256 }) = file.checksum()? {
                         self.seen.add(bytes, sha256.clone());
@@ -135,7 +130,7 @@ impl<'a> Jobs<'a> {
                         *left -= bytes;
                         self.feed.progress.add(bytes);
                         *next += 1;
-                        return Ok(Some(Job::Group(Arc::clone(groups), *next - 1)));
+                        return Ok(Some(Job::Work(Part::Group(Arc::clone(groups), *next - 1))));
                     }
                 }
             }

@@ -1,43 +1,59 @@
 //! Work on the parts of a file in many threads, with the results in the order of the parts.
 //! It does not know what the work is.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 
 // Results of one job that may wait to be taken.
 const WAITING: usize = 2;
+// Jobs for each thread: one at work, one that is next, and one that is done while an earlier one is not.
+const PLACES: usize = 3;
+
+/// What is next.
+pub(super) enum Job<J, T> {
+    /// A result that is there already.
+    Ready(T),
+    /// Work that gives results.
+    Work(J),
+}
 
 /// Runs `work` on each job, in `threads` threads, while `jobs` makes the next one in a thread of its own; gives each
 /// result to `take` in the order of the jobs. A job gives any number of results, and ends early if it is told `false`.
-/// No more than about `2 * threads` jobs are in memory. The first error in this order ends everything.
+/// No more than `PLACES * threads` jobs are in memory; what is ready takes no place. The first error in this order ends
+/// everything.
 pub(super) fn in_order<J: Send, T: Send>(
     threads: usize,
-    mut jobs: impl FnMut() -> Result<Option<J>> + Send,
+    mut jobs: impl FnMut() -> Result<Option<Job<J, T>>> + Send,
     work: impl Fn(J, &mut dyn FnMut(T) -> bool) -> Result<()> + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     if threads < 2 {
         return alone(jobs, work, take);
     }
-    let (queue, queued) = sync_channel::<(J, SyncSender<Result<T>>)>(1);
-    let (order, ordered) = sync_channel::<Result<Receiver<Result<T>>>>(threads);
+    let (places, freed) = sync_channel::<()>(PLACES * threads);
+    let (queue, queued) = channel::<(J, SyncSender<Result<T>>)>();
+    let (order, ordered) = channel::<Result<Job<Receiver<Result<T>>, T>>>();
     let (queued, work) = (&Mutex::new(queued), &work);
     std::thread::scope(|scope| {
         scope.spawn(move || {
+            // Nobody listens any more if an error has ended the work.
             loop {
-                let job = match jobs() {
-                    Ok(Some(job)) => job,
-                    Ok(None) => break,
-                    Err(error) => {
-                        // Nobody listens any more if an earlier error has ended the work.
-                        let _ = order.send(Err(error));
-                        break;
+                let next = match jobs() {
+                    Ok(Some(Job::Ready(result))) => Ok(Job::Ready(result)),
+                    Ok(Some(Job::Work(job))) => {
+                        let (results, waiting) = sync_channel(WAITING);
+                        if places.send(()).is_err() || queue.send((job, results)).is_err() {
+                            break;
+                        }
+                        Ok(Job::Work(waiting))
                     }
+                    Ok(None) => break,
+                    Err(error) => Err(error),
                 };
-                let (results, waiting) = sync_channel(WAITING);
-                if order.send(Ok(waiting)).is_err() || queue.send((job, results)).is_err() {
+                let is_error = next.is_err();
+                if order.send(next).is_err() || is_error {
                     break;
                 }
             }
@@ -53,9 +69,17 @@ pub(super) fn in_order<J: Send, T: Send>(
                 }
             });
         }
-        for results in ordered {
-            for result in results? {
-                take(result?)?;
+        // Ends with this closure, however it ends, so that the thread that makes jobs does not wait for a place forever.
+        let freed = freed;
+        for next in ordered {
+            match next? {
+                Job::Ready(result) => take(result)?,
+                Job::Work(results) => {
+                    for result in results {
+                        take(result?)?;
+                    }
+                    let _ = freed.recv();
+                }
             }
         }
         Ok(())
@@ -63,11 +87,18 @@ pub(super) fn in_order<J: Send, T: Send>(
 }
 
 fn alone<J, T>(
-    mut jobs: impl FnMut() -> Result<Option<J>>,
+    mut jobs: impl FnMut() -> Result<Option<Job<J, T>>>,
     work: impl Fn(J, &mut dyn FnMut(T) -> bool) -> Result<()>,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
-    while let Some(job) = jobs()? {
+    while let Some(next) = jobs()? {
+        let job = match next {
+            Job::Ready(result) => {
+                take(result)?;
+                continue;
+            }
+            Job::Work(job) => job,
+        };
         let mut taken = Ok(());
         work(job, &mut |result| {
             taken = take(result);
@@ -89,7 +120,7 @@ mod tests {
         let mut taken = Vec::new();
         let outcome = in_order(
             threads,
-            || Ok(next.next()),
+            || Ok(next.next().map(|job| if job % 7 == 3 { Job::Ready(job * 10) } else { Job::Work(job) })),
             |job, give| {
                 // Later jobs are done sooner.
                 std::thread::sleep(std::time::Duration::from_micros(u64::from(jobs - job) % 7 * 100));
@@ -129,7 +160,7 @@ mod tests {
             let mut jobs = 0..;
             let outcome = in_order(
                 threads,
-                || Ok(jobs.next()),
+                || Ok(jobs.next().map(Job::Work)),
                 |job: u32, give| {
                     give(job);
                     Ok(())

@@ -18,7 +18,7 @@ use super::feed::Manner;
 use super::inputs::Source;
 use super::jsonl;
 use super::mapping::Mapping;
-use super::parallel::in_order;
+use super::parallel::{Job, in_order};
 use super::parquet::{Reading, take_rows};
 use super::shape::{Members, Rows};
 
@@ -160,7 +160,7 @@ fn shape(source: &Source, plan: &Plan, max_record_bytes: usize) -> Result<Schema
     let mut whole = Members::default();
     in_order(
         threads_for(plan),
-        || cutter.next().map_err(|e| read_error(source.label.as_ref(), &e)),
+        || Ok(cutter.next().map_err(|e| read_error(source.label.as_ref(), &e))?.map(Job::Work)),
         |piece, give: &mut dyn FnMut(Members) -> bool| {
             let mut part = Members::default();
             if let Piece::Records(records) = piece {
