@@ -63,11 +63,12 @@ impl Source {
         Self { table, parts }
     }
 
-    /// Adds a file of these days whose content is not known yet, so that whatever reads it is stale.
+    /// Adds a file of these days whose content is not known yet, so that whatever reads it is stale. What begins with no
+    /// day at all is of no day.
     pub(super) fn add_unknown(&mut self, days: Days) {
         let file = DataFile { path: UNKNOWN.to_owned(), bytes: 0, rows: 0, day: None, stats: String::new() };
         self.table.files.push(file);
-        self.parts.push(Part { days: Some(days), content: UNKNOWN.to_owned() });
+        self.parts.push(Part { days: (days.0 > Day::MIN).then_some(days), content: UNKNOWN.to_owned() });
     }
 
     /// The table with no other days than these, as far as its files can be told apart by them.

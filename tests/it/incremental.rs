@@ -1,7 +1,7 @@
 //! A run over what earlier runs kept gives the bytes of a run that computes everything, whatever came between them: late
 //! events, whole days that were missing, other settings, other dimension files, other report days.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use orgpulse::catalog::{Catalog, Group};
 use orgpulse::engine::Engine;
 use orgpulse::error::Result;
-use orgpulse::generate::{self, Plan};
+use orgpulse::generate;
 use orgpulse::ingest::Input;
 use orgpulse::period::format_day;
-use orgpulse::pipeline::{self, RunOrder, RunReport};
+use orgpulse::pipeline::{self, Plan, QueryReport, RunOrder, RunReport};
 use orgpulse::settings::{CountedDays, Settings};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -84,7 +84,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
-        let plan = Plan { orgs: 12, first_day: FIRST_DAY, days: DAYS, days_per_file: 1, ..Plan::sample() };
+        let plan =
+            generate::Plan { orgs: 12, first_day: FIRST_DAY, days: DAYS, days_per_file: 1, ..generate::Plan::sample() };
         let made = generate::generate(&plan, root.path(), &|_, _| ()).expect("logs");
         let mut settings = Settings::default();
         settings.store.path = root.path().join("store");
@@ -157,16 +158,21 @@ impl World {
         })
     }
 
+    fn plan(&self, catalog: &Catalog) -> Plan {
+        let plan = self.runtime.block_on(async {
+            let engine = Engine::start(&self.settings.engine).await?;
+            pipeline::plan(&self.settings, &engine, catalog, &RunOrder::default()).await
+        });
+        plan.expect("a plan")
+    }
+
     fn run(&self, reports: &str, recompute: bool) -> (RunReport, BTreeMap<String, String>) {
         let mut settings = self.settings.clone();
         settings.reports.path = self.root.path().join(reports);
         let order = RunOrder { as_of: self.as_of, recompute, ..RunOrder::default() };
-        // With metrics that read events by conditions of their own.
-        let questions = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/questions");
         let report = self.runtime.block_on(async {
             let engine = Engine::start(&settings.engine).await?;
-            let catalog = Catalog::read(Some(&questions))?;
-            pipeline::run(&settings, &engine, &catalog, &order).await
+            pipeline::run(&settings, &engine, &catalog(), &order).await
         });
         let report = report.expect("a report");
         let content = files(Path::new(&report.folder));
@@ -174,8 +180,14 @@ impl World {
     }
 }
 
-fn computed(report: &RunReport) -> Vec<String> {
-    let stale = report.queries.iter().filter(|query| query.pieces.iter().any(|piece| !piece.stale.is_empty()));
+/// With metrics that read events by conditions of their own.
+fn catalog() -> Catalog {
+    let questions = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/questions");
+    Catalog::read(Some(&questions)).expect("a catalog")
+}
+
+fn computed(queries: &[QueryReport]) -> BTreeSet<String> {
+    let stale = queries.iter().filter(|query| query.pieces.iter().any(|piece| !piece.stale.is_empty()));
     stale.map(|query| query.name.clone()).collect()
 }
 
@@ -190,7 +202,7 @@ fn what_is_kept_never_changes_a_byte() {
                 let (_, kept) = world.run("kept", false);
                 let (report, fresh) = world.run("fresh", true);
                 if report.observed.is_some() {
-                    prop_assert_eq!(computed(&report).len(), report.queries.len(), "recompute trusts nothing");
+                    prop_assert_eq!(computed(&report.queries).len(), report.queries.len(), "recompute trusts nothing");
                 }
                 for (name, content) in &fresh {
                     prop_assert_eq!(content, &kept[name], "{} after {:?}", name, step);
@@ -198,7 +210,7 @@ fn what_is_kept_never_changes_a_byte() {
                 prop_assert_eq!(fresh.len(), kept.len());
             }
             let (again, _) = world.run("kept", false);
-            prop_assert_eq!(computed(&again), Vec::<String>::new(), "nothing changed");
+            prop_assert_eq!(computed(&again.queries), BTreeSet::new(), "nothing changed");
             Ok(())
         })
         .expect("kept results are right");
@@ -224,10 +236,10 @@ fn only_what_depends_on_a_change_is_computed() {
     // A threshold of DAG is not one of deep integration.
     world.settings.dag.definitions_mut().for_each(|dag| dag.min_users = 2);
     let (report, _) = world.run("reports", false);
-    let computed = computed(&report);
-    assert!(computed.contains(&"dag_retention".to_owned()), "{computed:?}");
+    let computed = computed(&report.queries);
+    assert!(computed.contains("dag_retention"), "{computed:?}");
     for name in ["deep_window", "deep_integration_levels", "deep_integration_orgs", "data_quality"] {
-        assert!(!computed.contains(&name.to_owned()), "{name} does not depend on [dag]: {computed:?}");
+        assert!(!computed.contains(name), "{name} does not depend on [dag]: {computed:?}");
     }
 }
 
@@ -242,13 +254,9 @@ fn a_dimension_file_makes_stale_what_reads_it_and_nothing_else() {
     let mut world = World::new();
     world.take(&Step::Logs(vec![0; 40]));
     world.run("reports", false);
-    let catalog = Catalog::read(None).expect("a catalog");
+    let catalog = catalog();
     let stale = || {
-        let plan = world.runtime.block_on(async {
-            let engine = Engine::start(&world.settings.engine).await?;
-            pipeline::plan(&world.settings, &engine, &catalog, &RunOrder::default()).await
-        });
-        let queries = plan.expect("a plan").queries.into_iter();
+        let queries = world.plan(&catalog).queries.into_iter();
         let split = queries.map(|query| (query.name, query.pieces.iter().any(|piece| !piece.stale.is_empty())));
         split.collect::<BTreeMap<String, bool>>()
     };
@@ -285,7 +293,16 @@ fn a_dated_change_is_computed_for_the_months_in_which_it_holds() {
         dag: Settings::parse("[[dag]]\n[[dag]]\nvalid_from = \"2026-03-10\"\nmin_apps = 4\n").expect("settings").dag,
         ..world.settings
     };
+    let forecast = world.plan(&catalog()).queries;
     let (report, after) = world.run("reports", false);
+    // What comes out as it was makes nothing stale, so no more is computed than was forecast.
+    assert!(computed(&forecast).is_superset(&computed(&report.queries)), "{forecast:?}");
+    let reasons = forecast.iter().flat_map(|query| &query.pieces).flat_map(|piece| &piece.stale);
+    let of_days = reasons.filter_map(|reason| reason.split_once(' '));
+    assert!(
+        of_days.clone().count() > 0 && of_days.into_iter().all(|(_, day)| day.starts_with("2026-")),
+        "{forecast:?}"
+    );
     let stale_of = |name: &str| {
         let query = report.queries.iter().find(|query| query.name == name).expect("a query");
         let stale = query.pieces.iter().filter(|piece| !piece.stale.is_empty());
