@@ -36,6 +36,7 @@ def arguments():
     parser.add_argument("--peers", type=lambda text: [p for p in text.split(",") if p], default=list(PEERS),
                         help="of " + ", ".join(PEERS))
     parser.add_argument("--threads", type=int, default=facts.cores(), help="for everyone")
+    parser.add_argument("--memory", help="limit of ours, such as 8GB [its default, 2GB]")
     parser.add_argument("--repeat", type=int, default=1, help="runs of each step; the fastest counts")
     parser.add_argument("--binary", help="the program to measure [built with `cargo build --release` if not given]")
     parser.add_argument("--work", default="target/peers", help="logs, stores and results; logs are kept for the next time")

@@ -90,7 +90,7 @@ class Bench:
     def ours(self, name, source, memory=None):
         folder = self.work / "ours" / name
         shutil.rmtree(folder, ignore_errors=True)
-        return Ours(self.o.binary, folder, source, self.o.threads, memory)
+        return Ours(self.o.binary, folder, source, self.o.threads, memory or self.o.memory)
 
     def peer_folder(self, peer, size):
         return self.work / "peers" / f"{peer}-{size}"
@@ -296,7 +296,7 @@ class Bench:
                 self.note(f"    {peer} agrees on all metrics")
 
     def users(self, users):
-        """Ours against distinct users, the events the same."""
+        """Ours against distinct users, the days the same."""
         count = "SELECT count(*), count(DISTINCT user_id) FROM read_parquet('{}/logs/2*.parquet')"
         data_folder = self.work / "data"
         small = data.make(self.o.binary, data_folder / "users-sample", "parquet", None, self.o.users_days, 2000)
