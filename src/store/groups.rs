@@ -1,11 +1,11 @@
-//! Row groups: batches become the column chunks of a Parquet file. Columns of ids are encoded here from their codes, the
-//! others by the `parquet` crate. It does not know where files go, or what makes them part of a table.
+//! Row groups: batches become the column chunks of a Parquet file. Columns of ids and numbers are encoded here, the others by
+//! the `parquet` crate. It does not know where files go, or what makes them part of a table.
 
 use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -17,6 +17,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use super::codes::CODED_COLUMNS;
+use super::numbers::NumberColumn;
+use super::pages::Packer;
 use super::texts::TextColumn;
 use crate::error::Error;
 
@@ -52,8 +54,20 @@ pub(super) struct GroupWriter {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
     descriptions: SchemaDescriptor,
-    compression: Compression,
+    kinds: Vec<Kind>,
+    packer: Packer,
     group: Option<Group>,
+}
+
+// How a column of the table is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    // As a dictionary of texts.
+    Texts,
+    // As differences of numbers.
+    Numbers,
+    // By the `parquet` crate.
+    Any,
 }
 
 struct Group {
@@ -64,6 +78,7 @@ struct Group {
 // A column of the table; in the file a nested one is several.
 enum GroupColumn {
     Texts(Box<TextColumn>),
+    Numbers(NumberColumn),
     Any(Vec<ArrowColumnWriter>),
 }
 
@@ -71,11 +86,12 @@ impl GroupWriter {
     /// Begins a file.
     pub(super) fn new(file: File, schema: &SchemaRef, mut properties: WriterProperties) -> Result<Self> {
         let descriptions = ArrowSchemaConverter::new().convert(schema)?;
-        let compression = properties.compression(&ColumnPath::new(Vec::new()));
+        let packer = Packer::new(properties.compression(&ColumnPath::new(Vec::new())))?;
+        let kinds = schema.fields().iter().map(|field| Kind::of(field, &properties)).collect();
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
         let file = SerializedFileWriter::new(file, descriptions.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&file, SchemaRef::clone(schema));
-        Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, compression, group: None })
+        Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, kinds, packer, group: None })
     }
 
     /// Adds rows; ids are plain or coded.
@@ -85,8 +101,13 @@ impl GroupWriter {
             let group = match &mut self.group {
                 Some(group) => group,
                 empty => {
-                    let writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?;
-                    empty.insert(Group::new(&self.schema, &self.descriptions, writers))
+                    // These have room for much as soon as they are made.
+                    let writers = if self.kinds.contains(&Kind::Any) {
+                        self.factory.create_column_writers(self.file.flushed_row_groups().len())?
+                    } else {
+                        Vec::new()
+                    };
+                    empty.insert(Group::new(&self.kinds, &self.descriptions, writers))
                 }
             };
             let rows = (batch.num_rows() - start).min(ROW_GROUP_ROWS - group.rows).min(STEP_ROWS);
@@ -94,6 +115,7 @@ impl GroupWriter {
                 let array: ArrayRef = array.slice(start, rows);
                 match column {
                     GroupColumn::Texts(texts) => texts.push(&array)?,
+                    GroupColumn::Numbers(numbers) => numbers.push(&array)?,
                     GroupColumn::Any(writers) => {
                         for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
                             writer.write(&leaf)?;
@@ -124,40 +146,50 @@ impl GroupWriter {
             (0..descriptions.num_columns()).map(|leaf| descriptions.get_column_root_idx(leaf)).collect::<Vec<_>>();
         let mut writer = self.file.next_row_group()?;
         for (place, column) in group.columns.into_iter().enumerate() {
-            match column {
+            let description = || descriptions.column(roots.partition_point(|root| *root < place));
+            let chunk = match column {
                 GroupColumn::Any(writers) => {
                     for column in writers {
                         column.close()?.append_to_row_group(&mut writer)?;
                     }
+                    continue;
                 }
-                GroupColumn::Texts(texts) => {
-                    let description = descriptions.column(roots.partition_point(|root| *root < place));
-                    let chunk = texts.finish(description, PAGE_ROWS, self.compression)?;
-                    // A page is a way to name bytes that can be read at any place.
-                    let (buf, encoding) = (chunk.bytes.into(), Encoding::PLAIN);
-                    let bytes = Page::DictionaryPage { buf, num_values: 0, encoding, is_sorted: false };
-                    writer.append_column(bytes.buffer(), chunk.close)?;
-                }
-            }
+                GroupColumn::Texts(texts) => texts.finish(description(), PAGE_ROWS, &mut self.packer)?,
+                GroupColumn::Numbers(numbers) => numbers.finish(description(), PAGE_ROWS)?,
+            };
+            // A page is a way to name bytes that can be read at any place.
+            let (buf, encoding) = (chunk.bytes.into(), Encoding::PLAIN);
+            let bytes = Page::DictionaryPage { buf, num_values: 0, encoding, is_sorted: false };
+            writer.append_column(bytes.buffer(), chunk.close)?;
         }
         writer.close()?;
         Ok(())
     }
 }
 
+impl Kind {
+    fn of(field: &Field, properties: &WriterProperties) -> Self {
+        let encoding = || properties.encoding(&ColumnPath::from(field.name().as_str()));
+        match field.data_type() {
+            _ if field.is_nullable() => Self::Any,
+            DataType::Utf8 if CODED_COLUMNS.contains(&field.name().as_str()) => Self::Texts,
+            kind if NumberColumn::takes(kind) && encoding() == Some(Encoding::DELTA_BINARY_PACKED) => Self::Numbers,
+            _ => Self::Any,
+        }
+    }
+}
+
 impl Group {
-    fn new(schema: &SchemaRef, descriptions: &SchemaDescriptor, writers: Vec<ArrowColumnWriter>) -> Self {
-        let mut columns = schema.fields().iter().map(|_| GroupColumn::Any(Vec::new())).collect::<Vec<_>>();
+    fn new(kinds: &[Kind], descriptions: &SchemaDescriptor, writers: Vec<ArrowColumnWriter>) -> Self {
+        let column = |kind: &Kind| match kind {
+            Kind::Texts => GroupColumn::Texts(Box::default()),
+            Kind::Numbers => GroupColumn::Numbers(NumberColumn::default()),
+            Kind::Any => GroupColumn::Any(Vec::new()),
+        };
+        let mut columns = kinds.iter().map(column).collect::<Vec<_>>();
         for (leaf, writer) in writers.into_iter().enumerate() {
-            let place = descriptions.get_column_root_idx(leaf);
-            let field = schema.field(place);
-            let is_id = field.data_type() == &DataType::Utf8 && !field.is_nullable();
-            match &mut columns[place] {
-                column if is_id && CODED_COLUMNS.contains(&field.name().as_str()) => {
-                    *column = GroupColumn::Texts(Box::default());
-                }
-                GroupColumn::Any(writers) => writers.push(writer),
-                GroupColumn::Texts(_) => {}
+            if let GroupColumn::Any(writers) = &mut columns[descriptions.get_column_root_idx(leaf)] {
+                writers.push(writer);
             }
         }
         Self { columns, rows: 0 }
@@ -166,6 +198,7 @@ impl Group {
     fn bytes(&self) -> usize {
         let bytes = self.columns.iter().map(|column| match column {
             GroupColumn::Texts(texts) => texts.held_bytes(),
+            GroupColumn::Numbers(numbers) => numbers.held_bytes(),
             GroupColumn::Any(writers) => writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
         });
         bytes.sum()
@@ -212,7 +245,11 @@ pub(super) fn properties(
     // A dictionary of numbers costs a lookup for each of them; differences are packed at once, and mostly as small.
     let is_spread = |field: &&FieldRef| {
         SPREAD_NUMBERS.contains(&field.name().as_str())
-            || packing == Packing::Fast && matches!(field.data_type(), DataType::Int64 | DataType::Date32)
+            || packing == Packing::Fast
+                && matches!(
+                    field.data_type(),
+                    DataType::Int64 | DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _)
+                )
     };
     for field in schema.fields().iter().filter(is_spread) {
         let column = ColumnPath::from(field.name().as_str());
@@ -227,12 +264,13 @@ pub(super) fn properties(
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, StringArray};
+    use arrow::array::{AsArray, Int64Array, StringArray};
     use arrow::compute::concat_batches;
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
     use parquet::file::metadata::PageIndexPolicy;
     use parquet::file::page_index::column_index::ColumnIndexMetaData;
+    use parquet::file::statistics::Statistics;
     use proptest::prelude::{Just, ProptestConfig, any, prop};
     use proptest::{prop_assert_eq, prop_oneof, proptest};
 
@@ -300,6 +338,54 @@ mod tests {
             }
             let rows = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect::<Vec<_>>();
             prop_assert_eq!(concat_batches(&schema(), &rows).expect("one batch"), expected);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn numbers_come_back_whatever_lies_between_them(
+            parts in prop::collection::vec(
+                prop::collection::vec(prop_oneof![any::<i64>(), -9..9_i64, Just(i64::MIN), Just(i64::MAX)], 0..400),
+                1..4,
+            ),
+            narrow in any::<bool>(),
+        ) {
+            let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+            let fields = vec![Field::new("users", DataType::Int64, false), Field::new("peak_at", utc, false)];
+            let schema = Arc::new(Schema::new(fields));
+            let batches = parts.iter().map(|numbers| {
+                let numbers = numbers.iter().map(|number| if narrow { number % 100 } else { *number });
+                let numbers = Int64Array::from_iter_values(numbers);
+                let instants = numbers.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("UTC");
+                RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers), Arc::new(instants)]).expect("a batch")
+            });
+            let batches = batches.collect::<Vec<_>>();
+            let expected = concat_batches(&schema, &batches).expect("one batch");
+            let file = tempfile::tempfile().expect("a file");
+            let properties = properties(&schema, &["users"], Packing::Fast).expect("properties");
+            let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+            for batch in &batches {
+                writer.write(batch).expect("written");
+            }
+            writer.finish().expect("finished");
+            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+            let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).expect("a footer");
+            let footer = Arc::clone(reader.metadata());
+            let numbers = expected.column(0).as_primitive::<Int64Type>().values();
+            let bounds = [numbers.iter().min(), numbers.iter().max()];
+            for place in (0..2).take(2 * footer.num_row_groups()) {
+                let Some(Statistics::Int64(statistics)) = footer.row_group(0).column(place).statistics() else {
+                    panic!("no statistics");
+                };
+                prop_assert_eq!([statistics.min_opt(), statistics.max_opt()], bounds);
+                let Some(ColumnIndexMetaData::INT64(index)) = footer.column_index().map(|index| &index[0][place]) else {
+                    panic!("no index of pages");
+                };
+                prop_assert_eq!([index.min_value(0), index.max_value(0)], bounds);
+            }
+            let rows = reader.build().expect("a reader").map(|batch| batch.expect("rows")).collect::<Vec<_>>();
+            prop_assert_eq!(concat_batches(&schema, &rows).expect("one batch"), expected);
         }
     }
 

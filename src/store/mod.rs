@@ -1,6 +1,7 @@
 //! The store: Delta tables whose Parquet files this program writes and whose log decides what exists.
 //! It knows files, versions and days; it does not know what the columns mean.
 
+mod bits;
 mod coder;
 mod codes;
 mod commit;
@@ -8,6 +9,8 @@ mod files;
 mod groups;
 mod layout;
 mod log;
+mod numbers;
+mod pages;
 mod snapshot;
 mod staging;
 mod stats;
