@@ -88,6 +88,6 @@ async fn refresh_rollups(
     };
     let rollups = seal::rebuild(store, &snapshot, &days, who, limits)?;
     let note = format!("derived the rollups of {} days again: {why}", days.len());
-    let snapshot = store.commit_rollups(lock, &snapshot, rollups, &hash).await?;
-    Ok((snapshot, (!days.is_empty()).then_some(note)))
+    store.commit_rollups(lock, &snapshot, rollups, &hash).await?;
+    Ok((store.snapshot().await?, (!days.is_empty()).then_some(note)))
 }

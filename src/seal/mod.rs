@@ -109,7 +109,11 @@ pub fn seal(
     let mut results = side_by_side
         .par_iter()
         .with_max_len(1)
-        .map(|task| Ok((task.place.day, task.in_memory(files)?)))
+        .map(|task| {
+            let result = task.in_memory(files)?;
+            begin_sync(store, &result.files);
+            Ok((task.place.day, result))
+        })
         .collect::<Result<BTreeMap<Day, DayResult>>>()?;
     for task in alone {
         let result = if task.memory <= limits.memory {
@@ -117,6 +121,7 @@ pub fn seal(
         } else {
             task.on_disk(store, files, limits.memory)?
         };
+        begin_sync(store, &result.files);
         results.insert(task.place.day, result);
     }
     Ok(gather_results(results, files, last_observed))
@@ -143,6 +148,7 @@ pub fn rebuild(store: &Store, snapshot: &Snapshot, days: &[Day], who: &Who, limi
             finish_rollup(&place, rollup, &mut files, &crossing)?;
         }
         crossing.end(&place, &mut files)?;
+        begin_sync(store, &files);
         Ok(files)
     });
     let mut result = RollupFiles { days: days.to_vec(), ..RollupFiles::default() };
@@ -238,6 +244,14 @@ fn gather_results(results: BTreeMap<Day, DayResult>, files: usize, last_observed
         extend(&mut sealed.rollups.files, result.files.rollups);
     }
     sealed
+}
+
+// The disk works on what is written while the processors are at the next day.
+fn begin_sync(store: &Store, files: &DayFiles) {
+    store.begin_sync(Table::Events, &files.events);
+    for (table, files) in &files.rollups {
+        store.begin_sync(*table, files);
+    }
 }
 
 fn extend(all: &mut BTreeMap<Table, Vec<DataFile>>, more: BTreeMap<Table, Vec<DataFile>>) {

@@ -77,7 +77,7 @@ impl Store {
         base: &Snapshot,
         mut files: RollupFiles,
         who: &str,
-    ) -> Result<Snapshot> {
+    ) -> Result<()> {
         let days: BTreeSet<Day> = files.days.iter().copied().collect();
         self.check_covered(base, who, &days).await?;
         for table in Table::ROLLUPS {
@@ -95,10 +95,15 @@ impl Store {
                 days: days.clone(),
                 facts: BTreeMap::from([("eventsVersion", json!(from)), ("who", json!(who))]),
             };
-            self.log(table).commit(&state, change, &self.session_folder()?)?;
+            self.commit(table, &state, change)?;
         }
-        self.checkpoint(&Table::ROLLUPS).await?;
-        self.snapshot().await
+        self.checkpoint(&Table::ROLLUPS).await
+    }
+
+    /// Begins to make files of a table outlive a power cut, which the commit that adds them waits for. Nothing is written to
+    /// them any more.
+    pub fn begin_sync(&self, table: Table, files: &[DataFile]) {
+        self.syncs.begin(self.log(table).root(), files);
     }
 
     /// Compares the rollups' provenance with the events of `snapshot`.
@@ -171,7 +176,7 @@ impl Store {
             facts: BTreeMap::from([("batch", json!(batch))]),
             ..Change::default()
         };
-        self.log(table).commit(&state, change, &self.session_folder()?)
+        self.commit(table, &state, change)
     }
 
     // A batch of nothing but duplicates changes no day, but exists all the same.
@@ -185,7 +190,13 @@ impl Store {
             facts: BTreeMap::from([("batch", json!(batch))]),
             ..Change::default()
         };
-        self.log(Table::Events).commit(events, change, &self.session_folder()?)
+        self.commit(Table::Events, events, change)
+    }
+
+    fn commit(&self, table: Table, base: &LogState, change: Change) -> Result<()> {
+        let log = self.log(table);
+        self.syncs.finish(log.root(), &change.add)?;
+        log.commit(base, change, &self.session_folder()?)
     }
 
     // The state of a table that a snapshot saw, which must still be the newest.

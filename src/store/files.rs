@@ -1,13 +1,10 @@
 //! Parquet files: how they are written, and the list of files that is a table at one moment.
 //! It does not know what a version is or which files exist; the log decides that.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -19,9 +16,6 @@ use super::groups::{GroupWriter, Packing, properties};
 use super::stats::delta_stats;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
-
-// Syncing waits for the disk, not for a processor.
-const SYNCS_AT_ONCE: usize = 16;
 
 /// One Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,32 +100,6 @@ pub fn write_files(
     open.map(|file| file.finish(day, schema)).transpose()
 }
 
-/// Makes written files outlive a power cut, and their names in the folders up to `root`. Many at once share what the
-/// file system writes for one.
-pub(super) fn sync_files(root: &Path, files: &[DataFile]) -> Result<()> {
-    let paths = files.iter().map(|file| Path::new(&file.path));
-    let folders: BTreeSet<_> = paths.clone().flat_map(|path| path.ancestors().skip(1)).collect();
-    at_once(&paths.collect::<Vec<_>>(), |path| sync("sync", &root.join(path)))?;
-    at_once(&folders.into_iter().collect::<Vec<_>>(), |folder| sync_folder(&root.join(folder)))
-}
-
-// Does the same for all items, so many at once, and gives an error of any.
-fn at_once<T: Sync>(items: &[T], doing: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            doing(item)?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let workers = (0..items.len().min(SYNCS_AT_ONCE)).map(|_| scope.spawn(work)).collect::<Vec<_>>();
-        let mut ended = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        let panicked = |_| Err(Error::Internal("a thread that syncs files panicked".into()));
-        ended.try_for_each(|ended| ended.unwrap_or_else(panicked))
-    })
-}
-
 /// The batch with exactly the columns of `schema`, so that neither metadata nor looser nullability gets into a file.
 pub(super) fn conform(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
     let same_names = schema.fields().iter().map(|field| field.name()).eq(names(&batch.schema()).iter());
@@ -174,7 +142,8 @@ pub(super) fn sync_folder(path: &Path) -> Result<()> {
     sync("sync folder", path)
 }
 
-fn sync(doing: &str, path: &Path) -> Result<()> {
+/// Makes a file, or the names in a folder, outlive a power cut.
+pub(super) fn sync(doing: &str, path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::path(doing, path, error))
 }
 

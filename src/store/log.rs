@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::files::{DataFile, create_folder, sync_files, sync_folder};
+use super::files::{DataFile, create_folder, sync_folder};
 use super::layout::place;
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -133,10 +133,9 @@ impl Log {
         self.state(table, None).map(Arc::new)
     }
 
-    /// Adds the commit that follows `base`, after syncing the files that it adds. `Error::Conflict` if another program
-    /// added one before.
+    /// Adds the commit that follows `base`; the files that it adds outlive a power cut already. `Error::Conflict` if another
+    /// program added one before.
     pub(super) fn commit(&self, base: &LogState, change: Change, drafts: &Path) -> Result<()> {
-        sync_files(&self.root, &change.add)?;
         let mut actions = base.removals(&change.remove)?;
         for file in &change.add {
             actions.push(Action::Add(self.addition(file)?));
@@ -158,7 +157,7 @@ impl Log {
     /// Writes the checkpoint that the newest versions lack, if any. A reader does without one, only slower, so a failure
     /// is left to the next commit.
     pub(super) async fn checkpoint(&self) -> Result<()> {
-        let version = self.read().await?.version / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+        let version = self.newest_version() / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
         if version > 0
             && !self.checkpoint_path(version).exists()
             && let Ok(state) = self.read_at(version).await
@@ -238,6 +237,15 @@ impl Log {
             let _ = File::open(path).and_then(|file| file.sync_all());
         }
         let _ = sync_folder(&folder);
+    }
+
+    // Versions follow each other without gaps, so that names tell it and nothing need be read.
+    fn newest_version(&self) -> i64 {
+        let mut version = self.newest().map_or(0, |state| state.version);
+        while self.commit_path(version + 1).exists() {
+            version += 1;
+        }
+        version
     }
 
     fn newest(&self) -> Option<Arc<LogState>> {

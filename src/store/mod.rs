@@ -14,6 +14,7 @@ mod pages;
 mod snapshot;
 mod staging;
 mod stats;
+mod syncs;
 mod texts;
 
 pub use coder::Coder;
@@ -33,6 +34,7 @@ use chrono_tz::Tz;
 
 use self::layout::Session;
 use self::log::Log;
+use self::syncs::Syncs;
 use crate::error::{Error, Result};
 use crate::event::Table;
 
@@ -45,6 +47,7 @@ pub struct Store {
     logs: [Log; Table::ALL.len()],
     // Made when something is written for the first time, so that a store can be read from a disk that is read-only.
     session: Mutex<Option<Session>>,
+    syncs: Syncs,
 }
 
 /// Held while the store changes; the lock ends when it is dropped or the process dies.
@@ -66,7 +69,7 @@ impl Store {
         layout::check_mark(root, zone)?;
         let root = layout::find(root)?;
         let logs = Table::ALL.map(|table| Log::new(&root, table));
-        let store = Self { root, logs, session: Mutex::new(None) };
+        let store = Self { root, logs, session: Mutex::new(None), syncs: Syncs::default() };
         for log in store.logs.iter().filter(|log| !log.exists()) {
             log.create(&store.session_folder()?)?;
         }

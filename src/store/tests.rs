@@ -73,7 +73,8 @@ fn rollup_files(store: &Store, days: &[Day], value: i64) -> RollupFiles {
 
 async fn derive(store: &Store, base: &Snapshot, days: &[Day], who: &str) -> Result<Snapshot> {
     let lock = store.lock().expect("the lock");
-    store.commit_rollups(&lock, base, rollup_files(store, days, base.last_batch), who).await
+    store.commit_rollups(&lock, base, rollup_files(store, days, base.last_batch), who).await?;
+    store.snapshot().await
 }
 
 // An integer column of all rows that a snapshot shows, file by file.
