@@ -448,8 +448,9 @@ fn keep_file(root: &Path, file: DataFile) -> Result<KeptFile> {
     Ok(KeptFile { path: file.path, bytes: file.bytes, rows: file.rows, stats: file.stats, content })
 }
 
-// Disk and data frames would hold up the threads that async work shares.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+/// Does what waits for the disk or works for long on a thread of its own: it would hold up the threads that async work
+/// shares.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {

@@ -57,9 +57,9 @@ pub async fn ingest(
 ) -> Result<IngestReport> {
     let store = Store::create_or_open(&settings.store.path, settings.report.time_zone).await?;
     let lock = store.lock()?;
-    let who = super::who_counts(settings, &super::users(settings)?);
-    let (snapshot, note) =
-        super::refresh_rollups(&store, &lock, store.snapshot().await?, &who, super::limits(settings)).await?;
+    let (users, snapshot) = super::users_and_snapshot(settings, &store).await?;
+    let who = super::who_counts(settings, &users);
+    let (snapshot, note) = super::refresh_rollups(&store, &lock, snapshot, &who, super::limits(settings)).await?;
 
     let known = known_files(engine, &snapshot).await?;
     let work = store.work_folder()?;

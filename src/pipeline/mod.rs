@@ -17,12 +17,14 @@ pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 
+use futures::try_join;
+
 use crate::catalog::Catalog;
 use crate::dimensions::{self, Users};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::event::Table;
-use crate::metrics;
+use crate::metrics::{self, blocking};
 use crate::seal::{self, Limits, Who};
 use crate::settings::{EngineKind, EngineSettings, Settings};
 use crate::store::{Snapshot, Stale, Store, WriterLock};
@@ -46,9 +48,11 @@ async fn prepare(
     Ok(Some(here))
 }
 
-/// The users whom the settings name.
-fn users(settings: &Settings) -> Result<Users> {
-    dimensions::read_users(&settings.dimensions, settings.report.time_zone)
+/// The users whom the settings name, and the present state of the store. The two are read side by side: a list of users is
+/// long, and the logs of the store are many.
+async fn users_and_snapshot(settings: &Settings, store: &Store) -> Result<(Users, Snapshot)> {
+    let (files, zone) = (settings.dimensions.clone(), settings.report.time_zone);
+    try_join!(blocking(move || dimensions::read_users(&files, zone)), store.snapshot())
 }
 
 /// Who counts under these settings.

@@ -189,8 +189,8 @@ pub(super) struct Ground {
 /// Pins the store, reads the dimensions, and binds the parameters.
 pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &RunOrder) -> Result<Ground> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
-    let users = super::users(settings)?;
-    let (snapshot, note) = current(settings, &store, &users).await?;
+    let (users, snapshot) = super::users_and_snapshot(settings, &store).await?;
+    let (snapshot, note) = current(settings, &store, snapshot, &users).await?;
     let range = observed_range(settings, engine, &snapshot, order.as_of).await?;
     let work = store.work_folder()?;
     let (tables, of_files) = dimensions::write_tables(settings, users, range, work.path())?;
@@ -216,9 +216,13 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
 }
 
 // A snapshot whose rollups follow from its events. The lock is taken only if there is something to mend.
-async fn current(settings: &Settings, store: &Store, users: &Users) -> Result<(Snapshot, Option<String>)> {
+async fn current(
+    settings: &Settings,
+    store: &Store,
+    snapshot: Snapshot,
+    users: &Users,
+) -> Result<(Snapshot, Option<String>)> {
     let who = super::who_counts(settings, users);
-    let snapshot = store.snapshot().await?;
     if store.stale_rollups(&snapshot, &who.hash()).await? == crate::store::Stale::Nothing {
         return Ok((snapshot, None));
     }

@@ -79,11 +79,8 @@ LIMIT $batches";
 /// Looks at a store without changing it.
 pub async fn status(settings: &Settings, engine: &Engine, batches: u32) -> Result<StoreStatus> {
     let store = Store::open(&settings.store.path, settings.report.time_zone).await?;
-    let snapshot = store.snapshot().await?;
-    let rollups = match store
-        .stale_rollups(&snapshot, &super::who_counts(settings, &super::users(settings)?).hash())
-        .await?
-    {
+    let (users, snapshot) = super::users_and_snapshot(settings, &store).await?;
+    let rollups = match store.stale_rollups(&snapshot, &super::who_counts(settings, &users).hash()).await? {
         Stale::Nothing => "rollups follow from the events".to_owned(),
         Stale::Days(days) => format!("rollups of {} days are behind; the next run or ingest mends them", days.len()),
         Stale::All if snapshot.rollups_who.is_some() => {

@@ -135,16 +135,16 @@ impl Log {
 
     /// Adds the commit that follows `base`; the files that it adds outlive a power cut already. `Error::Conflict` if another
     /// program added one before.
-    pub(super) fn commit(&self, base: &LogState, change: Change, drafts: &Path) -> Result<()> {
+    pub(super) fn commit(&self, base: &LogState, change: &Change, drafts: &Path) -> Result<()> {
         let mut actions = base.removals(&change.remove)?;
         for file in &change.add {
             actions.push(Action::Add(self.addition(file)?));
         }
-        if let Some(metadata) = self.new_metadata(base, change.property)? {
+        if let Some(metadata) = self.new_metadata(base, change.property.as_ref())? {
             actions.push(Action::Metadata(metadata));
         }
         let transactions = change.transaction.map(|(app, version)| Transaction::new(app, version));
-        let facts = change.facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let facts = change.facts.iter().map(|(&name, value)| (name.to_owned(), value.clone())).collect();
         let operation = self.operation(&change.days);
         let data = CommitData::new(actions, operation, facts, transactions.into_iter().collect());
         if self.append(base.version + 1, drafts, &data)? {
@@ -200,14 +200,14 @@ impl Log {
 
     // The description that a commit on `base` must bring: of a new value of a property, or of the columns that this
     // program writes, if the table was made by an earlier one. `None` if it stays.
-    fn new_metadata(&self, base: &LogState, property: Option<(&str, String)>) -> Result<Option<Metadata>> {
+    fn new_metadata(&self, base: &LogState, property: Option<&(&str, String)>) -> Result<Option<Metadata>> {
         let before = base.metadata()?;
         let mut metadata = before.clone();
         let broken = |error: &dyn std::fmt::Display| self.broken("describe", error);
         if let Some((key, value)) = property
-            && base.property(key).as_ref() != Some(&value)
+            && base.property(key).as_ref() != Some(value)
         {
-            metadata = metadata.add_config_key(key.to_owned(), value).map_err(|error| broken(&error))?;
+            metadata = metadata.add_config_key((*key).to_owned(), value.clone()).map_err(|error| broken(&error))?;
         }
         if !base.has_columns(&self.schema()?)? {
             metadata = metadata.with_schema(&self.schema()?).map_err(|error| broken(&error))?;

@@ -2,6 +2,9 @@
 //! It knows how the tables of a store hang together; changing them is not its part.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
 
 use super::Store;
 use super::files::{DataFile, TableFiles};
@@ -82,8 +85,7 @@ impl Store {
         let mut tables =
             BTreeMap::from([(Table::Events, self.table_files(Table::Events, &events, events.files()?.to_vec()))]);
         let mut derived = Vec::new();
-        for table in Table::ROLLUPS {
-            let state = self.log(table).read().await?;
+        for (table, state) in self.read_all(&Table::ROLLUPS).await? {
             let found = derived_of(&state).await?;
             if found.as_ref().is_some_and(|derived| derived.from > events.version()) {
                 return Ok(None);
@@ -91,8 +93,7 @@ impl Store {
             derived.push(found);
             tables.insert(table, self.table_files(table, &state, state.files()?.to_vec()));
         }
-        for table in LEDGER {
-            let state = self.log(table).read().await?;
+        for (table, state) in self.read_all(&LEDGER).await? {
             let (known, _orphans) = split_ledger(&self.table_root(table), state.files()?, last_batch)?;
             tables.insert(table, self.table_files(table, &state, known));
         }
@@ -100,6 +101,11 @@ impl Store {
             derived.first().cloned().flatten().filter(|first| derived.iter().all(|d| d.as_ref() == Some(first)));
         let (rollups_from, rollups_who) = derived.map(|derived| (derived.from, derived.who)).unzip();
         Ok(Some(Snapshot { tables, last_batch, rollups_from, rollups_who }))
+    }
+
+    // The newest versions of tables. A log is read in many small steps, which wait for each other.
+    async fn read_all(&self, tables: &[Table]) -> Result<Vec<(Table, Arc<LogState>)>> {
+        try_join_all(tables.iter().map(async |&table| Ok((table, self.log(table).read().await?)))).await
     }
 
     fn table_files(&self, table: Table, state: &LogState, files: Vec<DataFile>) -> TableFiles {
