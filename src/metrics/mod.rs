@@ -96,6 +96,16 @@ pub struct PieceReport {
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
 pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
+    compute_watched(engine, order, ground, &mut |_, _| {}).await
+}
+
+/// Does what [`compute`] does, and shows each result when it is there, with its query, while others are still computed.
+pub async fn compute_watched(
+    engine: &Engine,
+    order: &[&Query],
+    ground: &mut Ground,
+    watch: &mut dyn FnMut(&Query, &Computed),
+) -> Result<Vec<Computed>> {
     let is_kept = |query: &&Query| query.group != Group::View && !query.group.is_asked();
     let queries: Vec<&Query> = order.iter().copied().filter(is_kept).collect();
     let mut results: Vec<Option<Computed>> = queries.iter().map(|_| None).collect();
@@ -124,6 +134,7 @@ pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> 
             let Some((turn, done)) = running.next().await else { break };
             match done {
                 Ok(Some((computed, source))) => {
+                    watch(queries[turn], &computed);
                     sources.insert(queries[turn].name.clone(), source);
                     results[turn] = Some(computed);
                     turns.end(turn);

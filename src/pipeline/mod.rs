@@ -13,7 +13,7 @@ pub use ask::ask;
 pub use explain::{Explained, Explanation, Open, Setting, answer, explain};
 pub use ingest::{IngestReport, Total, ingest};
 pub use org::{OrgCard, org};
-pub use run::{Computation, Plan, QueryReport, RunOrder, RunReport, compute, plan, run};
+pub use run::{Plan, QueryReport, RunOrder, RunReport, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 

@@ -10,6 +10,7 @@ use chrono::DateTime;
 use datafusion::scalar::ScalarValue;
 use serde::Serialize;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Group, Query};
 use crate::dimensions::{self, ObservedRange, Users};
@@ -17,9 +18,9 @@ use crate::engine::{Engine, Parameters};
 use crate::error::{Error, Result};
 use crate::event::Table;
 use crate::frames::Frame;
-use crate::metrics::{self, Computed, Keep, PieceReport, Source, named_values};
+use crate::metrics::{self, Computed, Keep, PieceReport, Source, blocking, named_values};
 use crate::period::{Day, format_day, local_day};
-use crate::report::{self, Head, Page};
+use crate::report::{self, Draft, Head, Page};
 use crate::settings::{CountedDays, Settings};
 use crate::store::{Snapshot, Store};
 
@@ -34,23 +35,6 @@ pub struct RunOrder {
     pub only: Vec<String>,
     /// Compute everything, also what is kept from earlier runs.
     pub recompute: bool,
-}
-
-/// The metrics, computed and lying in a work folder.
-#[derive(Debug)]
-pub struct Computation {
-    /// The metrics asked for, by name.
-    pub metrics: Vec<Computed>,
-    /// What all numbers depend on.
-    pub head: Head,
-    /// The days that were looked at.
-    pub range: ObservedRange,
-    /// What was computed and why, states among it, in the order of computing.
-    pub queries: Vec<QueryReport>,
-    /// What else was done, in sentences.
-    pub notes: Vec<String>,
-    // What `metrics` lie in lives as long as this.
-    keep: Keep,
 }
 
 /// What a run did, for a person or as JSON.
@@ -79,20 +63,44 @@ pub struct QueryReport {
 
 /// Computes metrics from the store and publishes them under the reports folder.
 pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<RunReport> {
-    let computation = compute(settings, engine, catalog, order).await?;
-    let name = report_day(order, computation.range);
-    let published = report::publish(&settings.reports.path, &name, &report_order(catalog, order, &computation)?)?;
+    let (queries, wanted) = chosen(catalog, &order.only)?;
+    let Ground { snapshot, range, metrics: mut ground, notes, work: _work } =
+        lay_ground(settings, engine, order).await?;
+    let definition = |query: &Query| Ok((query.name.clone(), catalog.hash(catalog.order(&[query.name.as_str()])?)));
+    let definitions = catalog.metrics().map(definition).collect::<Result<BTreeMap<_, _>>>()?;
+
+    // A metric is written while the next ones are computed; none is seen before all checks hold.
+    let draft = Arc::new(Draft::open(&settings.reports.path, order.from)?);
+    let mut pages = JoinSet::new();
+    let mut write = |query: &Query, computed: &Computed| {
+        if let Some(definition) = definitions.get(&query.name).filter(|_| wanted.contains(&query.name.as_str())) {
+            let (draft, query, definition) = (Arc::clone(&draft), query.clone(), definition.clone());
+            let table = computed.table.clone();
+            pages.spawn(blocking(move || draft.write(Page { query: &query, table: &table, definition: &definition })));
+        }
+    };
+    let computed = metrics::compute_watched(engine, &queries, &mut ground, &mut write).await?;
+    for check in queries.iter().filter(|query| query.group == Group::Check) {
+        hold(engine, check, &computed).await?;
+    }
+    let written = pages.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+    let draft = Arc::into_inner(draft).ok_or_else(|| Error::Internal("a file is written after all were".into()))?;
+
+    let head = Head::new(settings, &snapshot, range, order.from, catalog.hash(catalog.queries()))?;
+    let whole = report::Order { head, definitions, partial: !order.only.is_empty() };
+    let published = draft.publish(&report_day(order, range), &whole, written)?;
     // What a report shows may be less than what was computed: `from` leaves rows out.
-    let rows_of =
-        |name: &String| published.manifest.files.get(&format!("{name}.csv")).map(|file| (name.clone(), file.rows));
+    let rows_of = |result: &Computed| {
+        published.manifest.files.get(&format!("{}.csv", result.name)).map(|file| (result.name.clone(), file.rows))
+    };
     let report = RunReport {
         folder: published.folder.clone(),
-        observed: computation.range.map(|(first, last)| (format_day(first), format_day(last))),
-        files: computation.metrics.iter().filter_map(|metric| rows_of(&metric.name)).collect(),
-        queries: computation.queries,
-        notes: computation.notes,
+        observed: range.map(|(first, last)| (format_day(first), format_day(last))),
+        files: computed.iter().filter(|result| wanted.contains(&result.name.as_str())).filter_map(rows_of).collect(),
+        queries: computed.into_iter().map(|result| QueryReport { name: result.name, pieces: result.pieces }).collect(),
+        notes,
     };
-    computation.keep.clear(&catalog.queries().map(|query| query.name.as_str()).collect())?;
+    ground.keep.clear(&catalog.queries().map(|query| query.name.as_str()).collect())?;
     Ok(report)
 }
 
@@ -140,22 +148,6 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
     };
     let checks = catalog.checks(&wanted).map(|check| check.name.as_str());
     Ok((catalog.order(&wanted.iter().copied().chain(checks).collect::<Vec<_>>())?, wanted))
-}
-
-/// Computes metrics from the present state of the store.
-pub async fn compute(settings: &Settings, engine: &Engine, catalog: &Catalog, order: &RunOrder) -> Result<Computation> {
-    let (queries, wanted) = chosen(catalog, &order.only)?;
-    let mut ground = lay_ground(settings, engine, order).await?;
-    let computed = metrics::compute(engine, &queries, &mut ground.metrics).await?;
-    for check in queries.iter().filter(|query| query.group == Group::Check) {
-        hold(engine, check, &computed).await?;
-    }
-    let head = Head::new(settings, &ground.snapshot, ground.range, order.from, catalog.hash(catalog.queries()))?;
-    let report = |c: &Computed| QueryReport { name: c.name.clone(), pieces: c.pieces.clone() };
-    let reports = computed.iter().map(report).collect();
-    let metrics = computed.into_iter().filter(|metric| wanted.contains(&metric.name.as_str())).collect();
-    let keep = ground.metrics.keep;
-    Ok(Computation { metrics, head, range: ground.range, queries: reports, notes: ground.notes, keep })
 }
 
 // A check that has a row is a contradiction between tables of the report.
@@ -257,17 +249,6 @@ async fn day_before_newest_ingest(settings: &Settings, engine: &Engine, snapshot
         .and_then(DateTime::from_timestamp_micros)
         .ok_or_else(|| Error::Storage("the store has events but no ledger of their ingest".into()))?;
     Ok(local_day(settings.report.time_zone, instant) - 1)
-}
-
-fn report_order<'a>(catalog: &'a Catalog, order: &RunOrder, computation: &'a Computation) -> Result<report::Order<'a>> {
-    let page = |metric: &'a Computed| catalog.get(&metric.name).map(|query| Page { query, table: &metric.table });
-    let definition = |query: &Query| Ok((query.name.clone(), catalog.hash(catalog.order(&[query.name.as_str()])?)));
-    Ok(report::Order {
-        head: computation.head.clone(),
-        pages: computation.metrics.iter().filter_map(page).collect(),
-        definitions: catalog.metrics().map(definition).collect::<Result<_>>()?,
-        partial: !order.only.is_empty(),
-    })
 }
 
 // The folder's name: the last observed day; without one, the day asked for, or a word.

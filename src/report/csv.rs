@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
@@ -10,15 +10,13 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, SecondsFormat};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::{Column, Query};
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
-use crate::store::TableFiles;
+use crate::report::texts::PIECE_BYTES;
 
-/// Rows are handed on in pieces of about this size.
-const PIECE_BYTES: usize = 1 << 18;
 /// Rows are read in batches of this size.
 const BATCH_ROWS: usize = 1 << 13;
 
@@ -31,13 +29,29 @@ pub fn write_csv(
     from: Option<Day>,
     sink: &mut impl Write,
 ) -> Result<u64> {
-    let written = |e: std::io::Error| Error::Storage(format!("cannot write: {e}"));
-    let mut piece = Vec::with_capacity(PIECE_BYTES + (1 << 12));
+    write_header(query, sink)?;
+    write_rows(query, batches, from, sink)
+}
+
+/// The first line of [`write_csv`].
+pub(super) fn write_header(query: &Query, sink: &mut impl Write) -> Result<()> {
+    let mut line = Vec::new();
     for (place, column) in query.columns.iter().enumerate() {
-        separate(place, &mut piece);
-        put_text(&column.name, &mut piece);
+        separate(place, &mut line);
+        put_text(&column.name, &mut line);
     }
-    piece.push(b'\n');
+    line.push(b'\n');
+    put(&line, sink)
+}
+
+/// The lines of [`write_csv`] after the first.
+pub(super) fn write_rows(
+    query: &Query,
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+    from: Option<Day>,
+    sink: &mut impl Write,
+) -> Result<u64> {
+    let mut piece = Vec::with_capacity(PIECE_BYTES + (1 << 12));
     let mut rows = 0;
     for batch in batches {
         let batch = batch?;
@@ -51,33 +65,26 @@ pub fn write_csv(
             rows += 1;
             put_row(&mut columns, row, &mut piece);
             if piece.len() >= PIECE_BYTES {
-                sink.write_all(&piece).map_err(written)?;
+                put(&piece, sink)?;
                 piece.clear();
             }
         }
     }
-    sink.write_all(&piece).map_err(written)?;
+    put(&piece, sink)?;
     Ok(rows)
 }
 
-/// The rows of a table, file by file.
-pub(super) fn rows_of(table: &TableFiles) -> impl Iterator<Item = Result<RecordBatch>> {
-    table.files.iter().flat_map(|file| {
-        let path = table.root.join(&file.path);
-        let (batches, failure) = match open(&path) {
-            Ok(reader) => (Some(reader), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        let read = move |batch: std::result::Result<_, _>| batch.map_err(|e| Error::path("read", &path, e));
-        batches.into_iter().flatten().map(read).chain(failure)
-    })
+fn put(text: &[u8], sink: &mut impl Write) -> Result<()> {
+    sink.write_all(text).map_err(|e| Error::Storage(format!("cannot write: {e}")))
 }
 
-fn open(path: &Path) -> Result<ParquetRecordBatchReader> {
-    let file = File::open(path).map_err(|e| Error::path("read", path, e))?;
+/// The rows of a file of a table.
+pub(super) fn rows_of(path: PathBuf) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+    let file = File::open(&path).map_err(|e| Error::path("read", &path, e))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file);
     let reader = reader.and_then(|reader| reader.with_batch_size(BATCH_ROWS).build());
-    reader.map_err(|e| Error::path("read", path, e))
+    let reader = reader.map_err(|e| Error::path("read", &path, e))?;
+    Ok(reader.map(move |batch| batch.map_err(|e| Error::path("read", &path, e))))
 }
 
 // A column with its type known, so that a value is written without asking again.

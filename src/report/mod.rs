@@ -4,6 +4,7 @@
 mod csv;
 mod manifest;
 mod publish;
+mod texts;
 
 pub use csv::write_csv;
 pub use manifest::{FileEntry, Head, Manifest};
@@ -13,12 +14,15 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use crate::catalog::Query;
 use crate::error::{Error, Result};
+use crate::period::Day;
 use crate::store::TableFiles;
+use publish::{Desk, Watch};
+use texts::{Hashed, Part, Text, Texts};
 
 /// The name of the manifest in a report.
 pub const MANIFEST: &str = "manifest.json";
@@ -28,19 +32,26 @@ pub const MANIFEST: &str = "manifest.json";
 pub struct Page<'a> {
     /// What the table is.
     pub query: &'a Query,
-    /// Its rows, sorted by the query's key.
+    /// Its rows, sorted by the query's key. A file of it never changes under its name.
     pub table: &'a TableFiles,
+    /// The hash of the query's definition and of all that it reads (`Catalog::hash` of its `order`).
+    pub definition: &'a str,
 }
 
-/// What is put into a report.
+/// A table as a file of a report that is not yet published.
+#[derive(Debug)]
+pub struct Written {
+    name: String,
+    entry: FileEntry,
+    parts: Vec<Part>,
+}
+
+/// What a report says of itself, beside its tables.
 #[derive(Debug, Clone)]
-pub struct Order<'a> {
+pub struct Order {
     /// What the numbers depend on.
     pub head: Head,
-    /// The tables that were computed.
-    pub pages: Vec<Page<'a>>,
-    /// The hash of each metric's definition and of all that it reads (`Catalog::hash` of its `order`), by name.
-    /// Metrics that are not in here have left the catalog.
+    /// The hash of each metric's definition, as in [`Page`], by name. Metrics that are not in here have left the catalog.
     pub definitions: BTreeMap<String, String>,
     /// Whether only some metrics were asked for: the other files of the same day's report then stay, if they were made
     /// from the same inputs.
@@ -56,50 +67,97 @@ pub struct Published {
     pub manifest: Manifest,
 }
 
-/// Writes a report to `<reports>/<name>/`, where the name is its day, and points `<reports>/latest` to the newest day.
-/// A report over no day at all has another name, and is the latest only while there is none of a day.
-///
-/// A reader sees the report as it was before or as it is after, never a mix, also if the program is killed (see
-/// `publish`). A full report replaces all files of its day. A partial one keeps the files it does not replace if they
-/// were made from the same inputs and definitions, so that the folder equals that of one run over both; otherwise it is
-/// refused with `Error::Usage`, because old and new numbers side by side could not be told apart.
-pub fn publish(reports: &Path, name: &str, order: &Order) -> Result<Published> {
-    publish_watched(reports, name, order, &mut |_| Ok(()))
+/// A report whose files are being written, where nobody sees them. What is not published goes when this is dropped.
+pub struct Draft {
+    folder: TempDir,
+    from: Option<Day>,
+    // What reports before it were put together from.
+    texts: Texts,
+    reports: PathBuf,
+    desk: Desk,
 }
 
-fn publish_watched(reports: &Path, name: &str, order: &Order, watch: publish::Watch) -> Result<Published> {
-    let desk = publish::Desk::open(reports)?;
-    let draft = desk.draft()?;
-    let mut manifest = Manifest { head: order.head.clone(), files: BTreeMap::new() };
-    let written: Vec<_> = order.pages.par_iter().map(|page| write_page(&draft, page, order)).collect();
-    for page in written {
-        let (file, entry) = page?;
-        manifest.files.insert(file, entry);
+impl Draft {
+    /// Begins a report in this folder, without rows before the day `from`. Waits until no other program writes one there.
+    pub fn open(reports: &Path, from: Option<Day>) -> Result<Self> {
+        let desk = Desk::open(reports)?;
+        Ok(Self { folder: desk.draft()?, from, texts: Texts::read(&desk.texts()), reports: reports.to_owned(), desk })
     }
-    if order.partial
-        && let Some(present) = desk.present(name)
-    {
-        keep_others(&present, &draft, order, &mut manifest).map_err(|e| e.within(reports.join(name).display()))?;
-    }
-    write_synced(&draft.join(MANIFEST), &manifest.bytes()?)?;
-    let folder = desk.publish(name, watch)?;
-    Ok(Published { folder, manifest })
-}
 
-fn write_page(draft: &Path, page: &Page, order: &Order) -> Result<(String, FileEntry)> {
-    let query = page.query;
-    let definition = order.definitions.get(&query.name).cloned().ok_or_else(|| {
-        Error::Internal(format!("metric `{}` goes into a report without the hash of its definition", query.name))
-    })?;
-    let name = format!("{}.csv", query.name);
-    let path = draft.join(&name);
-    let file = File::create_new(&path).map_err(|e| Error::path("create", &path, e))?;
-    let mut sink = Hashed { file, hasher: Sha256::new(), bytes: 0 };
-    let rows =
-        write_csv(query, csv::rows_of(page.table), order.head.from, &mut sink).map_err(|e| e.within(path.display()))?;
-    sink.file.sync_all().map_err(|e| Error::path("sync", &path, e))?;
-    let sha256 = format!("{:x}", sink.hasher.finalize());
-    Ok((name, FileEntry::new(query, rows, sink.bytes, sha256, definition)))
+    /// Writes the file of a table, and syncs it. Several may be written at once.
+    ///
+    /// Where an earlier report began with the rows of the same files, its text is copied: most of a report is about months
+    /// that are over.
+    pub fn write(&self, page: Page) -> Result<Written> {
+        let Page { query, definition, .. } = page;
+        let name = format!("{}.csv", query.name);
+        let path = self.folder.path().join(&name);
+        let mut sink = Hashed::create(&path).map_err(|e| Error::path("create", &path, e))?;
+        let parts = self.write_text(page, &name, &mut sink).map_err(|e| e.within(path.display()))?;
+        sink.sync().map_err(|e| Error::path("sync", &path, e))?;
+        let rows = parts.last().map_or(0, |part| part.rows);
+        let entry = FileEntry::new(query, rows, sink.bytes(), sink.sha256(), definition.to_owned());
+        // What `from` leaves out is no beginning of a report that shows it.
+        let parts = if self.from.is_none() { parts } else { Vec::new() };
+        Ok(Written { name, entry, parts })
+    }
+
+    fn write_text(&self, Page { query, table, .. }: Page, name: &str, sink: &mut Hashed) -> Result<Vec<Part>> {
+        let failed = |e| Error::Storage(format!("cannot write: {e}"));
+        let files = table.files.iter().map(|file| file.path.as_str());
+        let earlier = self.texts.beginning(name, files).filter(|_| self.from.is_none());
+        let mut parts = Vec::new();
+        if let Some(Text { folder, parts: same }) = earlier
+            && let Some(last) = same.last()
+            && sink.begin(&self.desk.shelved(&folder).join(name), last).map_err(failed)?
+        {
+            parts = same;
+        } else {
+            csv::write_header(query, sink)?;
+        }
+        for file in table.files.iter().skip(parts.len()) {
+            let rows = csv::rows_of(table.root.join(&file.path))?;
+            let rows = csv::write_rows(query, rows, self.from, sink)?;
+            let rows = parts.last().map_or(0, |before: &Part| before.rows) + rows;
+            parts.push(Part { file: file.path.clone(), rows, bytes: sink.bytes(), sha256: sink.sha256() });
+        }
+        Ok(parts)
+    }
+
+    /// Moves the report to `<reports>/<name>/`, where the name is its day, and points `<reports>/latest` to the newest day.
+    /// A report over no day at all has another name, and is the latest only while there is none of a day.
+    ///
+    /// A reader sees the report as it was before or as it is after, never a mix, also if the program is killed (see
+    /// `publish`). A full report replaces all files of its day. A partial one keeps the files it does not replace if they
+    /// were made from the same inputs and definitions, so that the folder equals that of one run over both; otherwise it is
+    /// refused with `Error::Usage`, because old and new numbers side by side could not be told apart.
+    pub fn publish(self, name: &str, order: &Order, pages: Vec<Written>) -> Result<Published> {
+        self.publish_watched(name, order, pages, &mut |_| Ok(()))
+    }
+
+    fn publish_watched(self, name: &str, order: &Order, pages: Vec<Written>, watch: Watch) -> Result<Published> {
+        let mut manifest = Manifest { head: order.head.clone(), files: BTreeMap::new() };
+        let mut parts = BTreeMap::new();
+        for page in pages {
+            manifest.files.insert(page.name.clone(), page.entry);
+            parts.insert(page.name, page.parts);
+        }
+        let draft = self.folder.path();
+        if order.partial
+            && let Some(present) = self.desk.present(name)
+        {
+            keep_others(&present, draft, order, &mut manifest)
+                .map_err(|e| e.within(self.reports.join(name).display()))?;
+        }
+        write_synced(&draft.join(MANIFEST), &manifest.bytes()?)?;
+        let folder = self.desk.publish(self.folder, name, watch)?;
+        let text = |(name, parts)| (name, Text { folder: folder.clone(), parts });
+        let texts = if order.partial { self.texts } else { Texts::default() };
+        let path = self.desk.texts();
+        let remembered = texts.remember(parts.into_iter().map(text).collect(), &path);
+        remembered.map_err(|e| Error::path("write", &path, e))?;
+        Ok(Published { folder: self.reports.join(name), manifest })
+    }
 }
 
 // Files of the day's present report that this run did not make: all of them stay, or the run is refused.
@@ -142,26 +200,6 @@ fn copy_unchanged(from: &Path, to: &Path, entry: &FileEntry) -> Result<()> {
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create_new(path).map_err(|e| Error::path("create", path, e))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| Error::path("write", path, e))
-}
-
-// A file that is hashed while it is written.
-struct Hashed {
-    file: File,
-    hasher: Sha256,
-    bytes: u64,
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or(bytes));
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }
 
 #[cfg(test)]

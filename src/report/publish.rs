@@ -9,6 +9,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use tempfile::{Builder, TempDir};
+
 use crate::error::{Error, Result};
 use crate::period::parse_day;
 
@@ -16,6 +18,8 @@ use crate::period::parse_day;
 const SHELF: &str = ".published";
 /// The folder that is being filled.
 const DRAFT: &str = "draft";
+/// The file for what the next report may begin with.
+const TEXTS: &str = "texts.json";
 /// A link before it takes its place.
 const NEXT_LINK: &str = "link";
 /// The link to the newest report.
@@ -56,12 +60,22 @@ impl Desk {
         Ok(Self { reports: reports.to_owned(), shelf, _lock: lock })
     }
 
-    /// An empty folder to fill.
-    pub(super) fn draft(&self) -> Result<PathBuf> {
+    /// An empty folder to fill, which goes when it is dropped.
+    pub(super) fn draft(&self) -> Result<TempDir> {
         let path = self.shelf.join(DRAFT);
         remove_if_there(&path)?;
-        fs::create_dir(&path).map_err(|e| Error::path("create folder", &path, e))?;
-        Ok(path)
+        let draft = Builder::new().prefix(DRAFT).rand_bytes(0).tempdir_in(&self.shelf);
+        draft.map_err(|e| Error::path("create folder", &path, e))
+    }
+
+    /// A folder on the shelf.
+    pub(super) fn shelved(&self, folder: &str) -> PathBuf {
+        self.shelf.join(folder)
+    }
+
+    /// The file for what the next report may begin with. Nothing depends on it.
+    pub(super) fn texts(&self) -> PathBuf {
+        self.shelf.join(TEXTS)
     }
 
     /// The folder of the present report of this name.
@@ -69,9 +83,10 @@ impl Desk {
         link::read(&self.reports.join(name)).ok().map(|target| self.reports.join(target))
     }
 
-    /// Puts the draft, whose files are synced, in the place of the report of this name.
-    pub(super) fn publish(&self, name: &str, watch: Watch) -> Result<PathBuf> {
-        let draft = self.shelf.join(DRAFT);
+    /// Puts the draft, whose files are synced, in the place of the report of this name, and gives the name that its
+    /// folder then has on the shelf.
+    pub(super) fn publish(&self, draft: TempDir, name: &str, watch: Watch) -> Result<String> {
+        let draft = draft.keep();
         sync_folder(&draft)?;
         watch(Step::Drafted)?;
         let numbered = format!("{name}.{}", self.last_number(name)? + 1);
@@ -85,7 +100,7 @@ impl Desk {
         self.point(LATEST, &newest)?;
         watch(Step::Latest)?;
         self.clear()?;
-        Ok(self.reports.join(name))
+        Ok(numbered)
     }
 
     // The days that have a report, in order.

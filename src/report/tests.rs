@@ -99,17 +99,31 @@ impl World {
         head
     }
 
-    fn order<'a>(&'a self, pages: &[(&'a str, &'a TableFiles)], store: i64) -> Order<'a> {
+    fn order(&self, store: i64) -> Order {
         Order {
             head: self.head(store),
-            pages: pages.iter().map(|(name, table)| Page { query: self.query(name), table }).collect(),
             definitions: ["one", "two"].map(|name| (name.to_owned(), format!("hash of {name}"))).into(),
             partial: false,
         }
     }
 
+    /// Publishes tables, each under the name of its metric.
+    fn try_publish(&self, day: &str, pages: &[(&str, &TableFiles)], order: &Order) -> Result<Published> {
+        let (draft, written) = self.draft(pages, order);
+        draft.publish(day, order, written)
+    }
+
+    fn draft(&self, pages: &[(&str, &TableFiles)], order: &Order) -> (Draft, Vec<Written>) {
+        let draft = Draft::open(&self.reports(), order.head.from).expect("a draft");
+        let page = |&(name, table): &(&str, _)| {
+            draft.write(Page { query: self.query(name), table, definition: &order.definitions[name] }).expect("a file")
+        };
+        let written = pages.iter().map(page).collect();
+        (draft, written)
+    }
+
     fn publish(&self, day: &str, pages: &[(&str, &TableFiles)], store: i64) -> Published {
-        publish(&self.reports(), day, &self.order(pages, store)).expect("a report")
+        self.try_publish(day, pages, &self.order(store)).expect("a report")
     }
 
     fn names(&self, folder: &str) -> Vec<String> {
@@ -133,8 +147,8 @@ fn a_table_becomes_csv() {
     let world = World::new();
     let bytes = |table: &TableFiles, from: Option<&str>| {
         let mut bytes = Vec::new();
-        let rows =
-            write_csv(world.query("one"), csv::rows_of(table), from.and_then(parse_day), &mut bytes).expect("CSV");
+        let rows = table.files.iter().flat_map(|file| csv::rows_of(table.root.join(&file.path)).expect("a file"));
+        let rows = write_csv(world.query("one"), rows, from.and_then(parse_day), &mut bytes).expect("CSV");
         (rows, String::from_utf8(bytes).expect("UTF-8"))
     };
     let header = "day,org,users,is_complete,stickiness,usage_seconds,cost\n";
@@ -204,7 +218,7 @@ fn a_full_report_replaces_all_files_of_its_day_and_leaves_others() {
     assert_eq!(world.names(DAY), [MANIFEST, "one.csv"]);
     assert!(world.text("2026-03-01/one.csv").contains("new"));
     assert!(world.text("2026-02-28/one.csv").contains("old"));
-    assert_eq!(world.names(".published"), ["2026-02-28.1", "2026-03-01.2", "lock"]);
+    assert_eq!(world.names(".published"), ["2026-02-28.1", "2026-03-01.2", "lock", "texts.json"]);
 }
 
 #[test]
@@ -232,9 +246,10 @@ fn a_kill_at_any_step_leaves_the_old_report_or_the_new_one() {
             if first_is_there {
                 world.publish(DAY, &[("one", &old), ("two", &old)], 1);
             }
-            let order = world.order(&[("one", &new), ("two", &new)], 2);
+            let order = world.order(2);
+            let (draft, written) = world.draft(&[("one", &new), ("two", &new)], &order);
             let mut kill = |step| if step == killed_at { Err(Error::Internal("killed".into())) } else { Ok(()) };
-            publish_watched(&world.reports(), DAY, &order, &mut kill).expect_err("killed");
+            draft.publish_watched(DAY, &order, written, &mut kill).expect_err("killed");
 
             let is_new = killed_at >= Step::Linked;
             assert_eq!(world.reports().join(DAY).exists(), first_is_there || is_new, "{killed_at:?}");
@@ -250,7 +265,11 @@ fn a_kill_at_any_step_leaves_the_old_report_or_the_new_one() {
             world.publish(DAY, &[("one", &new)], 3);
             assert_eq!(world.names(DAY), [MANIFEST, "one.csv"]);
             assert_eq!(world.text("latest/one.csv"), world.text("2026-03-01/one.csv"));
-            assert_eq!(world.names(".published").len(), 2, "{killed_at:?}: one report and the lock are left");
+            assert_eq!(
+                world.names(".published").len(),
+                3,
+                "{killed_at:?}: one report, its texts and the lock are left"
+            );
         }
     }
 }
@@ -267,7 +286,7 @@ fn a_kill_while_files_are_written_changes_nothing() {
     assert!(world.text("2026-03-01/one.csv").contains("old"));
     world.publish(DAY, &[("one", &world.table(&[Some(0)], "new"))], 2);
     assert!(world.text("2026-03-01/one.csv").contains("new"));
-    assert_eq!(world.names(".published"), ["2026-03-01.2", "lock"]);
+    assert_eq!(world.names(".published"), ["2026-03-01.2", "lock", "texts.json"]);
 }
 
 #[test]
@@ -304,7 +323,7 @@ fn a_foreign_folder_is_not_replaced() {
     let world = World::new();
     let table = world.table(&[Some(0)], "a");
     fs::create_dir_all(world.reports().join(DAY)).expect("a folder");
-    let error = publish(&world.reports(), DAY, &world.order(&[("one", &table)], 1)).expect_err("must be refused");
+    let error = world.try_publish(DAY, &[("one", &table)], &world.order(1)).expect_err("must be refused");
     assert_eq!(error.exit_code(), 5);
     assert!(error.to_string().contains("move it away"), "{error}");
 }
@@ -315,8 +334,8 @@ fn a_partial_run_over_the_same_inputs_joins_the_report() {
     let (one, two) = (world.table(&[Some(0)], "one"), world.table(&[Some(0)], "two"));
     world.publish(DAY, &[("one", &one), ("two", &two)], 1);
     let whole = world.text("2026-03-01/manifest.json");
-    let again = Order { partial: true, ..world.order(&[("two", &two)], 1) };
-    publish(&world.reports(), DAY, &again).expect("a report");
+    let again = Order { partial: true, ..world.order(1) };
+    world.try_publish(DAY, &[("two", &two)], &again).expect("a report");
     assert_eq!(world.names(DAY), [MANIFEST, "one.csv", "two.csv"]);
     assert_eq!(world.text("2026-03-01/manifest.json"), whole);
 }
@@ -325,16 +344,17 @@ fn a_partial_run_over_the_same_inputs_joins_the_report() {
 fn a_partial_run_never_mixes_numbers_of_two_states() {
     let world = World::new();
     let table = world.table(&[Some(0)], "a");
-    let partial = |store| Order { partial: true, ..world.order(&[("two", &table)], store) };
+    let partial = |store| Order { partial: true, ..world.order(store) };
+    let publish = |order: &Order| world.try_publish(DAY, &[("two", &table)], order);
     let check_refused = |order: &Order, expected: &str| {
-        let error = publish(&world.reports(), DAY, order).expect_err("must be refused");
+        let error = publish(order).expect_err("must be refused");
         assert!(error.to_string().contains(expected), "{expected:?} is not in: {error}");
         assert!(error.to_string().contains(DAY) && error.to_string().contains("run all metrics"), "{error}");
         assert_eq!(world.names(DAY), [MANIFEST, "one.csv"]);
     };
     // Without a report of the day, and over one that it replaces as a whole, a partial run stands alone.
-    publish(&world.reports(), DAY, &partial(1)).expect("a report");
-    publish(&world.reports(), DAY, &partial(2)).expect("a report");
+    publish(&partial(1)).expect("a report");
+    publish(&partial(2)).expect("a report");
     assert_eq!(world.names(DAY), [MANIFEST, "two.csv"]);
 
     world.publish(DAY, &[("one", &table)], 1);
@@ -357,12 +377,100 @@ fn a_partial_run_never_mixes_numbers_of_two_states() {
     let mut order = partial(1);
     order.definitions.insert("two".into(), "other".into());
     order.head.definitions = "other".into();
-    publish(&world.reports(), DAY, &order).expect("a report");
+    publish(&order).expect("a report");
     assert_eq!(world.names(DAY), [MANIFEST, "one.csv", "two.csv"]);
 
     fs::write(world.reports().join(DAY).join("one.csv"), "tampered").expect("a file");
-    let error = publish(&world.reports(), DAY, &order).expect_err("must be refused");
+    let error = publish(&order).expect_err("must be refused");
     assert!(error.to_string().contains("sha256"), "{error}");
+}
+
+/// A table whose files can be taken away: what is written without one was copied.
+struct Months<'a> {
+    world: &'a World,
+    table: TableFiles,
+}
+
+impl Months<'_> {
+    fn path(&self, month: usize) -> PathBuf {
+        self.table.root.join(&self.table.files[month].path)
+    }
+
+    /// The table with these of its months.
+    fn of(&self, months: &[usize]) -> TableFiles {
+        let files = months.iter().map(|&month| self.table.files[month].clone()).collect();
+        TableFiles { files, ..self.table.clone() }
+    }
+
+    /// The report of these months, of which some cannot be read.
+    fn publish(&self, day: &str, months: &[usize], gone: &[usize], from: Option<Day>) -> Result<Published> {
+        let away = |month: usize| self.path(month).with_extension("away");
+        for &month in gone {
+            fs::rename(self.path(month), away(month)).expect("taken away");
+        }
+        let mut order = self.world.order(1);
+        order.head.from = from;
+        let draft = Draft::open(&self.world.reports(), from).expect("a draft");
+        let page = Page { query: self.world.query("one"), table: &self.of(months), definition: "hash of one" };
+        let written = draft.write(page);
+        for &month in gone {
+            fs::rename(away(month), self.path(month)).expect("put back");
+        }
+        draft.publish(day, &order, vec![written?])
+    }
+
+    fn check(&self, day: &str, months: &[usize], gone: &[usize], from: Option<Day>) {
+        let published = self.publish(day, months, gone, from).expect("a report");
+        let (mut bytes, table) = (Vec::new(), self.of(months));
+        let rows = table.files.iter().flat_map(|file| csv::rows_of(table.root.join(&file.path)).expect("a file"));
+        let rows = write_csv(self.world.query("one"), rows, from, &mut bytes).expect("CSV");
+        assert_eq!(self.world.text(&format!("{day}/one.csv")).as_bytes(), bytes, "{day}");
+        let entry = &published.manifest.files["one.csv"];
+        assert_eq!((entry.rows, entry.bytes), (rows, bytes.len() as u64), "{day}");
+        assert_eq!(entry.sha256, format!("{:x}", Sha256::digest(&bytes)), "{day}");
+    }
+}
+
+#[test]
+fn a_report_begins_with_the_text_of_an_earlier_one() {
+    let world = World::new();
+    let tables = [0, 31, 59, 90].map(|day| world.table(&[Some(day), Some(day + 1)], "a"));
+    let mut table = tables[0].clone();
+    for other in &tables[1..] {
+        let file = other.files[0].clone();
+        fs::rename(other.root.join(&file.path), table.root.join(&file.path)).expect("moved");
+        table.files.push(file);
+    }
+    let months = Months { world: &world, table };
+    months.check("2026-03-01", &[0, 1], &[], None);
+    months.check("2026-03-02", &[0, 1, 2], &[0, 1], None);
+    // The same report again, and one with less.
+    months.check("2026-03-02", &[0, 1, 2], &[0, 1, 2], None);
+    months.check("2026-03-02", &[0, 1], &[0, 1], None);
+    // What follows another beginning is written anew.
+    months.check("2026-03-03", &[0, 2, 1], &[0], None);
+    months.publish("2026-03-03", &[1, 2], &[1], None).expect_err("it begins in another way");
+    months.check("2026-03-03", &[1, 2], &[], None);
+    // A report without its first rows neither is a beginning nor has one.
+    months.publish("2026-03-04", &[1, 2], &[1], Some(60)).expect_err("it begins in another way");
+    months.check("2026-03-04", &[1, 2], &[], Some(60));
+    months.publish("2026-03-04", &[1, 2], &[1], None).expect_err("there is no beginning");
+    months.check("2026-03-04", &[1, 2], &[], None);
+    // Nor is a text that was edited, cut or taken away.
+    let text = world.reports().join("2026-03-04/one.csv");
+    let whole = fs::read_to_string(&text).expect("a text");
+    for edited in [Some(whole.replace("1970-02-01", "1970-02-0x")), Some(whole[..50].to_owned()), None] {
+        match edited {
+            Some(edited) => fs::write(&text, edited).expect("edited"),
+            None => fs::remove_file(&text).expect("taken away"),
+        }
+        months.publish("2026-03-05", &[1, 2, 3], &[1], None).expect_err("it is another text");
+        months.check("2026-03-04", &[1, 2, 3], &[], None);
+        months.check("2026-03-04", &[1, 2], &[], None);
+    }
+    fs::write(world.reports().join(".published/texts.json"), "{").expect("broken");
+    months.check("2026-03-05", &[1, 2, 3], &[], None);
+    months.check("2026-03-05", &[1, 2, 3], &[1, 2, 3], None);
 }
 
 #[test]
@@ -371,9 +479,9 @@ fn rows_before_from_are_left_out() {
     let first = parse_day("2026-02-01").expect("a day");
     let table = world.table(&[Some(first - 1), Some(first), Some(first + 1)], "a");
     let rows = |from: &str| {
-        let mut order = world.order(&[("one", &table)], 1);
+        let mut order = world.order(1);
         order.head.from = parse_day(from);
-        publish(&world.reports(), DAY, &order).expect("a report").manifest.files["one.csv"].rows
+        world.try_publish(DAY, &[("one", &table)], &order).expect("a report").manifest.files["one.csv"].rows
     };
     // A week that began before the first observed day is left out by that day, too.
     assert_eq!([rows("2026-01-01"), rows("2026-02-01"), rows("2026-02-02"), rows("2026-02-03")], [3, 2, 1, 0]);
