@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use criterion::{Criterion, criterion_group, criterion_main};
 use orgpulse::calendar::{
-    Calendars, Periods, Range, Starts, active_periods, day_bit, growth, retention, streaks, trailing,
+    Entities, Periods, Range, Starts, active_periods, day_bit, growth, retention, streaks, trailing,
 };
 use orgpulse::period::{Day, Grain, WeekStart};
 use orgpulse::store::{Packing, write_files};
@@ -55,7 +55,7 @@ fn calendars(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let files = write(folder.path());
     let range = Range::new(FIRST, FIRST + DAYS - 1).expect("a range");
-    let read = || Calendars::read(&files, "user", range).expect("calendars");
+    let read = || Entities::find(&files).and_then(|found| found.read("user", range)).expect("calendars");
     let calendars = read();
     let mut group = criterion.benchmark_group("calendars");
     group.sample_size(10);

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::period::{Day, Grain, format_day};
 
 /// The calendars of all ids of the runs, of each list of runs apart.
-pub(super) fn merge<const N: usize>(runs: &[Vec<Run>; N], range: Range) -> Result<[Calendars; N]> {
+pub(super) fn merge<const N: usize>(runs: &[Vec<&Run>; N], range: Range) -> Result<[Calendars; N]> {
     let mut heads = Vec::new();
     for (runs, list) in runs.iter().zip(0..) {
         for run in runs.iter().filter(|run| run.month <= range.last()) {

@@ -20,6 +20,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use crate::error::{Error, Result};
 use crate::period::Day;
 use bits::Bits;
+use runs::Run;
 
 /// The table that calendars are read from.
 pub const TABLE: &str = "activity_calendar";
@@ -92,28 +93,36 @@ struct Span {
     words: u16,
 }
 
-impl Calendars {
-    /// Reads the calendars of one entity from the files of table [`TABLE`], or of one with its columns. Days after the
-    /// range are not looked at; an earlier day or a missing value means that the table does not hold what it promises
-    /// (`Error::Definition`).
-    pub fn read(files: &[PathBuf], entity: &str, range: Range) -> Result<Self> {
-        let [calendars] = Self::read_beside(files, [entity], range)?;
+/// Where each entity stands in the files of table [`TABLE`], or of one with its columns.
+#[derive(Debug)]
+pub struct Entities {
+    runs: Vec<Run>,
+}
+
+impl Entities {
+    /// Looks through the files.
+    pub fn find(files: &[PathBuf]) -> Result<Self> {
+        Ok(Self { runs: runs::find(files)? })
+    }
+
+    /// Reads the calendars of one entity. Days after the range are not looked at; an earlier day or a missing value means
+    /// that the table does not hold what it promises (`Error::Definition`).
+    pub fn read(&self, entity: &str, range: Range) -> Result<Calendars> {
+        let [calendars] = self.read_beside([entity], range)?;
         Ok(calendars)
     }
 
     /// Reads the calendars of several entities at once. Each holds every id that any of them has, so that the n-th id is
     /// the same in all.
-    pub fn read_beside<const N: usize>(files: &[PathBuf], entities: [&str; N], range: Range) -> Result<[Self; N]> {
+    pub fn read_beside<const N: usize>(&self, entities: [&str; N], range: Range) -> Result<[Calendars; N]> {
         if range.words() > usize::from(u16::MAX) {
             return Err(Error::Definition(format!("{} days are too many for calendars", range.days())));
         }
-        let mut runs = [const { Vec::new() }; N];
-        for (runs, entity) in runs.iter_mut().zip(entities) {
-            *runs = runs::find(files, entity)?;
-        }
-        merge::merge(&runs, range)
+        merge::merge(&entities.map(|entity| self.runs.iter().filter(|run| run.entity == entity).collect()), range)
     }
+}
 
+impl Calendars {
     /// The days that were looked at.
     #[must_use]
     pub fn range(&self) -> Range {

@@ -22,9 +22,11 @@ use crate::period::{Day, Grain, format_day};
 
 const BATCH_ROWS: usize = 1 << 13;
 
-/// A run: where it stands in its file, and its month.
+/// A run: where it stands in its file, its entity and its month.
+#[derive(Debug)]
 pub(super) struct Run {
     file: Arc<Opened>,
+    pub(super) entity: String,
     /// The first day of the month.
     pub(super) month: Day,
     row_groups: std::ops::Range<usize>,
@@ -33,36 +35,29 @@ pub(super) struct Run {
     rows: usize,
 }
 
+#[derive(Debug)]
 struct Opened {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
 }
 
-/// The runs of one entity in all files.
-pub(super) fn find(files: &[PathBuf], entity: &str) -> Result<Vec<Run>> {
+/// The runs in all files.
+pub(super) fn find(files: &[PathBuf]) -> Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     for path in files {
         let file = Arc::new(open(path)?);
-        let mut last: Option<Segment> = None;
         for group in 0..file.metadata.metadata().num_row_groups() {
-            for segment in segments(&file, group)? {
-                let goes_on = last.as_ref().is_some_and(|last| last.is_like(&segment));
-                if segment.entity == entity {
-                    match runs.last_mut() {
-                        Some(run) if goes_on => {
-                            run.row_groups.end = group + 1;
-                            run.rows += segment.rows;
-                        }
-                        _ => runs.push(Run {
-                            file: Arc::clone(&file),
-                            month: segment.month,
-                            row_groups: group..group + 1,
-                            skip: segment.skip,
-                            rows: segment.rows,
-                        }),
+            for Segment { month, entity, skip, rows } in segments(&file, group)? {
+                match runs.last_mut() {
+                    Some(run) if Arc::ptr_eq(&run.file, &file) && (run.month, &run.entity) == (month, &entity) => {
+                        run.row_groups.end = group + 1;
+                        run.rows += rows;
+                    }
+                    _ => {
+                        let (file, row_groups) = (Arc::clone(&file), group..group + 1);
+                        runs.push(Run { file, entity, month, row_groups, skip, rows });
                     }
                 }
-                last = Some(segment);
             }
         }
     }
@@ -108,10 +103,6 @@ struct Segment {
 }
 
 impl Segment {
-    fn is_like(&self, other: &Self) -> bool {
-        self.month == other.month && self.entity == other.entity
-    }
-
     fn check(&self) -> Result<()> {
         if Grain::Month.first_day(Grain::Month.index(self.month)) != self.month {
             let month = format_day(self.month);

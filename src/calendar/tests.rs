@@ -51,7 +51,7 @@ fn read_files(batches: &[RecordBatch], range: Range, group_rows: usize) -> Resul
     let folder = tempfile::tempdir().expect("a folder");
     let paths: Vec<_> = (0..batches.len()).map(|file| folder.path().join(format!("{file}.parquet"))).collect();
     paths.iter().zip(batches).for_each(|(path, batch)| write(path, batch, group_rows));
-    Calendars::read(&paths, "user", range)
+    Entities::find(&paths)?.read("user", range)
 }
 
 /// The days of each id, counted from the first of the range.
@@ -201,7 +201,8 @@ fn calendars_read_beside_each_other_have_the_same_ids() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("0.parquet");
     write(&path, &table(rows), 2);
-    let read = Calendars::read_beside(&[path], ["start", "return"], range("2026-01-05", "2026-03-02"));
+    let read = Entities::find(&[path])
+        .and_then(|found| found.read_beside(["start", "return"], range("2026-01-05", "2026-03-02")));
     let [starts, returns] = read.expect("calendars");
     // The days of `late` are after the range, so it is in neither.
     assert_eq!(days_of(&starts), [vec![0], vec![28], vec![]]);
@@ -210,7 +211,7 @@ fn calendars_read_beside_each_other_have_the_same_ids() {
 
 #[test]
 fn a_file_that_is_gone_is_a_storage_error() {
-    let error = Calendars::read(&["/no/such/file".into()], "user", range("2026-01-05", "2026-03-02"));
+    let error = Entities::find(&["/no/such/file".into()]);
     assert!(matches!(error, Err(Error::Storage(_))), "{error:?}");
 }
 

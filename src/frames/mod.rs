@@ -17,13 +17,14 @@ pub use job::{EventQuery, Job};
 pub use keys::{Refusal, Written};
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use chrono_tz::Tz;
 
-use crate::calendar::{self, Calendars, Range};
+use crate::calendar::{self, Calendars, Entities, Range};
 use crate::error::{Error, Result};
 use crate::period::{Day, WeekStart};
 use events::Events;
@@ -50,11 +51,16 @@ pub type Inputs = BTreeMap<String, Vec<PathBuf>>;
 /// The jobs of one run. They share the calendars of each entity, which are read once.
 #[derive(Debug, Default)]
 pub struct Jobs {
-    calendars: Mutex<BTreeMap<Shelf, Arc<Calendars>>>,
+    // By the files, which keep their names for as long as they keep their rows.
+    shelves: Mutex<BTreeMap<Vec<PathBuf>, Shelf>>,
 }
 
-/// What calendars depend on. A file keeps its name for as long as it keeps its rows.
-type Shelf = (Vec<PathBuf>, &'static str, Range);
+/// What was read of some files.
+#[derive(Debug)]
+struct Shelf {
+    entities: Entities,
+    calendars: BTreeMap<(&'static str, Range), Arc<Calendars>>,
+}
 
 impl Jobs {
     /// Runs a job on the tables it reads, those of its event queries among them, and gives its rows in key order, in the
@@ -79,14 +85,17 @@ impl Jobs {
 
     // Whoever asks while calendars are being read waits for them.
     fn calendars_of(&self, files: &[PathBuf], entity: &'static str, range: Range) -> Result<Arc<Calendars>> {
-        let mut shelves = self.calendars.lock().unwrap_or_else(PoisonError::into_inner);
-        let shelf = (files.to_vec(), entity, range);
-        if let Some(calendars) = shelves.get(&shelf) {
-            return Ok(Arc::clone(calendars));
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shelf { entities, calendars } = match shelves.entry(files.to_vec()) {
+            Entry::Occupied(shelf) => shelf.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(Shelf { entities: Entities::find(files)?, calendars: BTreeMap::new() })
+            }
+        };
+        match calendars.entry((entity, range)) {
+            Entry::Occupied(calendars) => Ok(Arc::clone(calendars.get())),
+            Entry::Vacant(place) => Ok(Arc::clone(place.insert(Arc::new(entities.read(entity, range)?)))),
         }
-        let calendars = Arc::new(Calendars::read(files, entity, range)?);
-        shelves.insert(shelf, Arc::clone(&calendars));
-        Ok(calendars)
     }
 }
 
@@ -114,7 +123,7 @@ impl Over<'_> {
             return self.jobs.calendars_of(files_of(self.inputs, calendar::TABLE)?, entity, self.range);
         };
         let files = files_of(self.inputs, &job::event_table(entity, step))?;
-        Calendars::read(files, &events.returns_of(step), self.range).map(Arc::new)
+        Entities::find(files)?.read(&events.returns_of(step), self.range).map(Arc::new)
     }
 
     fn all(self, entities: &[&'static str], step: Step, events: Option<&Events>) -> Result<Vec<Named>> {
@@ -127,7 +136,8 @@ impl Over<'_> {
             return Ok(Histories { starts: Arc::clone(&calendars), returns: calendars });
         };
         let files = files_of(self.inputs, &job::event_table(entity, step))?;
-        let [starts, returns] = Calendars::read_beside(files, [events::START, &events.returns_of(step)], self.range)?;
+        let entities = [events::START, &events.returns_of(step)];
+        let [starts, returns] = Entities::find(files)?.read_beside(entities, self.range)?;
         Ok(Histories { starts: Arc::new(starts), returns: Arc::new(returns) })
     }
 }
