@@ -13,6 +13,9 @@ use crate::engine::{failure, functions};
 use crate::error::Result;
 use crate::settings::EngineSettings;
 
+// So much of the memory is for what files say of themselves: one part of so many.
+const KNOWN_PART: usize = 64;
+
 // How many of the operators that hold most memory are named when it runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
@@ -55,7 +58,8 @@ pub(super) fn threads(settings: &EngineSettings) -> usize {
 pub(super) fn runtime(settings: &EngineSettings) -> Result<Arc<RuntimeEnv>> {
     let memory = usize::try_from(settings.memory).unwrap_or(usize::MAX);
     let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS);
-    RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(failure)
+    let builder = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool));
+    builder.with_metadata_cache_limit(memory / KNOWN_PART).build_arc().map_err(failure)
 }
 
 /// Removes the functions whose value is not fixed by their arguments: clocks, random numbers, identifiers.

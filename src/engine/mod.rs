@@ -6,6 +6,7 @@ mod failure;
 mod functions;
 mod local;
 mod query;
+mod reader;
 mod table;
 
 pub use failure::failure;

@@ -28,6 +28,7 @@ use datafusion::scalar::ScalarValue;
 use object_store::ObjectMeta;
 use object_store::path::Path as ObjectPath;
 
+use super::reader::{Files, Place};
 use crate::error::{Error, Result};
 use crate::period::Day;
 use crate::store::{DataFile, TableFiles};
@@ -42,14 +43,16 @@ pub(super) struct Table {
     schema: TableSchema,
     by_day: bool,
     sort_key: Vec<String>,
-    tells_order: bool,
+    // Whether queries run in this process.
+    is_local: bool,
     files: Vec<File>,
 }
 
-/// A file with the path that the engine reads it by.
+/// A file with the paths that the engine reads it by, here and elsewhere.
 #[derive(Debug, Clone)]
 struct File {
     data: DataFile,
+    place: Place,
     location: ObjectPath,
 }
 
@@ -78,7 +81,7 @@ impl Table {
             schema: schema.build(),
             by_day: table.by_day,
             sort_key: table.sort_key.clone(),
-            tells_order: true,
+            is_local: true,
             files: files.collect::<Result<_>>()?,
             root,
         })
@@ -92,7 +95,7 @@ impl Table {
         let in_files = Schema::new(self.schema.file_schema().fields().iter().map(nullable).collect::<Vec<_>>());
         let partitions: Vec<FieldRef> = self.schema.table_partition_cols().iter().map(nullable).collect();
         let schema = TableSchema::builder(Arc::new(in_files)).with_table_partition_cols(partitions).build();
-        Self { schema, tells_order: false, ..self }
+        Self { schema, is_local: false, ..self }
     }
 
     /// The list that this table was made from, to send it elsewhere.
@@ -153,7 +156,7 @@ impl Table {
     /// the list does not say where nulls stand. Only one order is told, although a group of one day is sorted by its
     /// key alone too: an exchange that merges groups keeps one, and DataFusion would go on to trust both.
     fn order_of(&self, groups: &[FileGroup]) -> Option<LexOrdering> {
-        if !self.tells_order {
+        if !self.is_local {
             return None;
         }
         let single = groups.iter().all(|group| group.len() == 1);
@@ -211,8 +214,12 @@ impl TableProvider for Table {
         let statistics = self.statistics_of(&files);
         let groups = even_groups(files, state.config().target_partitions());
         let order = self.order_of(&groups);
-        let source =
+        let mut source =
             ParquetSource::new(self.schema.clone()).with_table_parquet_options(state.default_table_options().parquet);
+        if self.is_local {
+            let known = state.runtime_env().cache_manager.get_file_metadata_cache();
+            source = source.with_parquet_file_reader_factory(Arc::new(Files::new(known)));
+        }
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
@@ -241,14 +248,17 @@ impl File {
         };
         let day: Vec<ScalarValue> = self.data.day.iter().map(|day: &Day| ScalarValue::Date32(Some(*day))).collect();
         // The values of the partition come first: they add the statistics of their columns.
-        PartitionedFile::new_from_meta(meta).with_partition_values(day).with_statistics(Arc::new(statistics))
+        PartitionedFile::new_from_meta(meta)
+            .with_partition_values(day)
+            .with_statistics(Arc::new(statistics))
+            .with_extension(self.place.clone())
     }
 }
 
 fn locate(root: &Path, file: &DataFile) -> Result<File> {
     let path = root.join(&file.path);
     let location = ObjectPath::from_absolute_path(&path).map_err(|e| Error::path("find file", &path, e))?;
-    Ok(File { data: file.clone(), location })
+    Ok(File { data: file.clone(), place: Place(path), location })
 }
 
 fn columns_without_values(schema: &SchemaRef) -> Vec<ColumnStatistics> {
