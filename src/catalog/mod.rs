@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use rayon::prelude::*;
 use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 
@@ -192,8 +193,10 @@ impl Catalog {
 
     fn of_folders(all: BTreeMap<(Group, String), Folder>) -> Result<Self> {
         let mut catalog = Self::default();
-        for ((group, name), folder) in all {
-            let query = read_query(group, &name, &folder)?;
+        let all: Vec<_> = all.into_iter().collect();
+        let read: Vec<_> = all.par_iter().map(|((group, name), folder)| read_query(*group, name, folder)).collect();
+        for (((group, name), _), query) in all.into_iter().zip(read) {
+            let query = query?;
             if let Some(other) = catalog.queries.get(&name) {
                 let (one, two) = (other.group.folder(), group.folder());
                 return Err(Error::Definition(format!(

@@ -211,8 +211,9 @@ struct Assessed {
 fn assess(query: &Query, sources: &BTreeMap<String, Source>, ground: &Ground) -> Result<Vec<Assessed>> {
     let kept = ground.keep.of(&query.name);
     let pieces = ground.frame.map_or_else(Vec::new, |frame| pieces(query, frame));
+    let parameters = query.parameters();
     let assess = |piece: Piece| {
-        let wanted = wanted(query, &piece, sources, ground)?;
+        let wanted = wanted(query, &parameters, &piece, sources, ground)?;
         let found = ground.keep.find(&query.name, &kept, &wanted).cloned();
         let report = report(&wanted, found.is_some(), &kept);
         Ok(Assessed { piece, wanted, found, report })
@@ -279,15 +280,21 @@ impl<'a> Work<'a> {
 }
 
 /// Everything that a piece of a result is made from.
-fn wanted(query: &Query, piece: &Piece, sources: &BTreeMap<String, Source>, ground: &Ground) -> Result<Kept> {
+fn wanted(
+    query: &Query,
+    parameters: &BTreeSet<String>,
+    piece: &Piece,
+    sources: &BTreeMap<String, Source>,
+    ground: &Ground,
+) -> Result<Kept> {
     let mut ingredients = Ingredients::new();
     for (name, value) in &ground.always {
         ingredients.insert(name.clone(), value.clone());
     }
     ingredients.insert("its definition".to_owned(), query.digest());
-    let parameters = bound(piece, &ground.parameters);
-    for name in query.parameters() {
-        let value = parameters.get(&name).map_or_else(String::new, ToString::to_string);
+    let bound = bound(piece, &ground.parameters);
+    for name in parameters {
+        let value = bound.get(name).map_or_else(String::new, ToString::to_string);
         ingredients.insert(format!("${name}"), value);
     }
     for name in &query.reads {
