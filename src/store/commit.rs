@@ -105,7 +105,8 @@ impl Store {
         // Each waits for the disk several times.
         thread::scope(|scope| {
             let commit = |(table, state, change)| scope.spawn(move || self.commit(table, state, change, drafts));
-            let begun = changes.iter().map(|(table, state, change)| commit((*table, state, change))).collect::<Vec<_>>();
+            let begun =
+                changes.iter().map(|(table, state, change)| commit((*table, state, change))).collect::<Vec<_>>();
             let panicked = |_| Err(Error::Internal("a thread that commits a rollup panicked".into()));
             begun.into_iter().try_for_each(|begun| begun.join().unwrap_or_else(panicked))
         })?;
