@@ -177,6 +177,7 @@ fn head(text: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
+#[inline]
 fn text_of<'a>(texts: &'a str, entries: &[Name], number: u32) -> &'a str {
     let number = number as usize;
     let start = if number == 0 { 0 } else { entries[number - 1].end };

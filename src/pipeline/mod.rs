@@ -60,7 +60,7 @@ fn who_counts(settings: &Settings, users: &Users) -> Who {
     Who {
         exclude_actions: settings.who.exclude_actions.iter().cloned().collect(),
         exclude_apps: settings.who.exclude_apps.iter().cloned().collect(),
-        internal_users: users.internal(),
+        internal_users: users.internal().into_iter().collect(),
     }
 }
 

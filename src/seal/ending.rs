@@ -8,6 +8,7 @@ use rayon::slice::ParallelSliceMut;
 use super::Threads;
 use super::day::{DayFiles, Place, ROLLUP_BATCHES_PER_FILE, write_rollup};
 use super::output::{Output, Text};
+use super::sorting::sort_by_number;
 use super::sweep::Crowd;
 use super::uses::{Span, Use, Uses};
 use crate::error::Result;
@@ -16,7 +17,7 @@ use crate::event::Table;
 /// Takes what a day found in the order of apps, and there users, then rooms; and of one of these, spans as they begin.
 pub(super) trait Sink {
     /// A span of a user in an app. Spans may overlap.
-    fn user_span(&mut self, app: &str, user: &str, span: Span) -> Result<()>;
+    fn user_span(&mut self, app: Text<'_>, user: Text<'_>, span: Span) -> Result<()>;
     /// What the user did in the app, behind all its spans.
     fn end_user(&mut self, app: Text<'_>, user: Text<'_>, human_events: i64, usage_ms: i64) -> Result<()>;
     /// A span in which a room was in use. Spans may overlap.
@@ -37,7 +38,9 @@ pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Resul
         found.app = app_order.ranks[found.app as usize];
         found.user = user_order.ranks[found.user as usize];
     }
-    sort(threads, &mut uses, |found| pair(found.app, found.user));
+    let all_users = users.len() as u64;
+    let in_app = |found: &Use| u64::from(found.app) * all_users + u64::from(found.user);
+    sort_by_number(threads, &mut uses, apps.len() as u64 * all_users, in_app);
     let room_key = |room: u32| pair(app_order.ranks[rooms.within(room) as usize], room_order.ranks[room as usize]);
     let mut room_spans = room_spans.into_iter().map(|(room, span)| (room_key(room), span)).collect::<Vec<_>>();
     sort(threads, &mut room_spans, |&(room, span)| (room, span.start));
@@ -51,24 +54,25 @@ pub(super) fn walk(found: Uses, threads: Threads, sink: &mut impl Sink) -> Resul
     let mut several_spans = Vec::new();
     for of_app in uses.chunk_by(|one, next| one.app == next.app) {
         let Some(&Use { app: app_rank, .. }) = of_app.first() else { continue };
-        let app = apps.text(app_order.numbers[app_rank as usize]);
+        let app = Text::Named(app_rank, &apps, app_order.numbers[app_rank as usize]);
         for of_user in of_app.chunk_by(|one, next| one.user == next.user) {
             let Some(first) = of_user.first() else { continue };
-            let user = users.text(user_order.numbers[first.user as usize]);
+            let user = Text::Named(first.user, &users, user_order.numbers[first.user as usize]);
+            let mut of_user_spans = of_user.iter().flat_map(|found| Uses::spans_of(&spans, found));
             // Nearly all users use an app for one organisation; then their spans are in order.
-            several_spans.clear();
-            several_spans.extend(of_user.iter().flat_map(|found| Uses::spans_of(&spans, found)));
-            if of_user.len() > 1 {
+            if of_user.len() == 1 {
+                of_user_spans.try_for_each(|span| sink.user_span(app, user, span))?;
+            } else {
+                several_spans.clear();
+                several_spans.extend(of_user_spans);
                 several_spans.sort_unstable();
-            }
-            for &span in &several_spans {
-                sink.user_span(app, user, span)?;
+                several_spans.iter().try_for_each(|&span| sink.user_span(app, user, span))?;
             }
             let human_events = of_user.iter().map(|found| found.human_events).sum();
             let usage_ms = of_user.iter().fold(0, |sum: i64, found| sum.saturating_add(found.usage_ms));
-            let (app, user) = (Text::Numbered(app_rank, app), Text::Numbered(first.user, user));
             sink.end_user(app, user, human_events, usage_ms)?;
         }
+        let app = app.str();
         let is_of_app = |room: u64| room >> 32 == u64::from(app_rank);
         while let Some(of_room) = room_spans.next_if(|of_room| is_of_app(of_room[0].0)) {
             let room_id = of_room[0].0;
@@ -141,7 +145,7 @@ impl<'a> Ending<'a> {
 }
 
 impl Sink for Ending<'_> {
-    fn user_span(&mut self, _app: &str, _user: &str, span: Span) -> Result<()> {
+    fn user_span(&mut self, _app: Text<'_>, _user: Text<'_>, span: Span) -> Result<()> {
         self.users.add(span)
     }
 

@@ -12,6 +12,7 @@ mod output;
 mod read;
 mod rollup;
 mod rows;
+mod sorting;
 mod spill;
 mod survey;
 mod sweep;

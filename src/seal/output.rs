@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int64Builder, RecordBatch, StringArray, UInt32Array};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::array::{
+    ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
 use crate::event::Table;
@@ -16,19 +18,27 @@ const BATCH_ROWS: usize = 1 << 18;
 const UNKNOWN: u32 = u32::MAX;
 
 /// A text of a row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Text<'a> {
     /// One that has a number: the same one for the same text, until [`Output::forget`].
     Numbered(u32, &'a str),
+    /// The same, where the text is a name and only looked up if it is not known yet: the number, and the name's own.
+    Named(u32, &'a Names, u32),
     /// One that has none. A column has texts of one sort only.
     Plain(&'a str),
 }
 
 impl<'a> Text<'a> {
+    /// A name by its own number.
+    pub(super) fn name(names: &'a Names, number: u32) -> Self {
+        Self::Named(number, names, number)
+    }
+
     /// The text itself.
     pub(super) fn str(self) -> &'a str {
         match self {
             Self::Numbered(_, text) | Self::Plain(text) => text,
+            Self::Named(_, names, name) => names.text(name),
         }
     }
 }
@@ -37,7 +47,7 @@ impl<'a> Text<'a> {
 pub(super) struct Output<const TEXTS: usize, const NUMBERS: usize> {
     table: Table,
     texts: [Texts; TEXTS],
-    numbers: [Int64Builder; NUMBERS],
+    numbers: [Vec<i64>; NUMBERS],
     rows: usize,
     full: Vec<RecordBatch>,
 }
@@ -55,22 +65,29 @@ struct Texts {
 }
 
 impl Texts {
+    #[inline]
     fn push(&mut self, text: Text<'_>) {
-        let place = match text {
-            Text::Plain(text) => self.list.number(0, text),
-            Text::Numbered(number, text) => {
-                if number as usize >= self.places.len() {
-                    self.places.resize(number as usize + 1, UNKNOWN);
-                }
-                let place = &mut self.places[number as usize];
-                if *place == UNKNOWN {
-                    *place = if self.has_forgotten { self.list.number(0, text) } else { self.list.push(text) };
-                    self.placed.push(number);
-                }
-                *place
-            }
+        let (Text::Numbered(number, _) | Text::Named(number, ..)) = text else {
+            self.codes.push(self.list.number(0, text.str()));
+            return;
+        };
+        let place = match self.places.get(number as usize) {
+            Some(&place) if place != UNKNOWN => place,
+            _ => self.place(number, text.str()),
         };
         self.codes.push(place);
+    }
+
+    // Gives a numbered text a place.
+    #[cold]
+    fn place(&mut self, number: u32, text: &str) -> u32 {
+        if number as usize >= self.places.len() {
+            self.places.resize(number as usize + 1, UNKNOWN);
+        }
+        let place = if self.has_forgotten { self.list.number(0, text) } else { self.list.push(text) };
+        self.places[number as usize] = place;
+        self.placed.push(number);
+        place
     }
 
     fn forget(&mut self) {
@@ -95,7 +112,7 @@ impl Texts {
 impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
     pub(super) fn new(table: Table) -> Self {
         let texts = std::array::from_fn(|_| Texts::default());
-        let numbers = std::array::from_fn(|_| Int64Builder::new());
+        let numbers = std::array::from_fn(|_| Vec::new());
         Self { table, texts, numbers, rows: 0, full: Vec::new() }
     }
 
@@ -105,7 +122,7 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
             column.push(text);
         }
         for (column, number) in self.numbers.iter_mut().zip(numbers) {
-            column.append_value(number);
+            column.push(number);
         }
         self.rows += 1;
         if self.rows == BATCH_ROWS { self.flush() } else { Ok(()) }
@@ -124,13 +141,12 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
         self.rows = 0;
         let schema = coded_schema(&self.table.file_schema());
         let mut columns = self.texts.iter_mut().map(Texts::finish).collect::<Result<Vec<_>>>()?;
-        let numbers = self.numbers.iter_mut().map(|column| Arc::new(column.finish()));
+        let numbers = self.numbers.iter_mut().map(std::mem::take);
         columns.extend(numbers.zip(&schema.fields()[TEXTS..]).map(|(column, field)| match field.data_type() {
             DataType::Timestamp(_, zone) => {
-                let instants = column.reinterpret_cast::<TimestampMicrosecondType>().with_timezone_opt(zone.clone());
-                Arc::new(instants) as ArrayRef
+                Arc::new(TimestampMicrosecondArray::from(column).with_timezone_opt(zone.clone())) as ArrayRef
             }
-            _ => column as ArrayRef,
+            _ => Arc::new(Int64Array::from(column)) as ArrayRef,
         }));
         let batch = RecordBatch::try_new(schema, columns)
             .map_err(|cause| Error::Internal(format!("rows of {} do not fit: {cause}", self.table.name())))?;

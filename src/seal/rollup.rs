@@ -13,7 +13,7 @@ use super::uses::Uses;
 use super::who::Who;
 use crate::error::{Error, Result};
 use crate::event::{CHECK_IN, Table};
-use crate::names::Names;
+use crate::names::{Names, ranks};
 use crate::store::{code, is_same_list};
 
 /// The columns of `events` that a rollup reads.
@@ -54,7 +54,7 @@ pub(super) struct Rollup<'a> {
 /// Whose texts the lists of coded columns hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lists {
-    /// Those of the events that are rolled up; one that is in order gives their numbers as it is.
+    /// Those of the events that are rolled up; the first one gives all its texts numbers in their order.
     OfTheDay,
     /// Also those of many other events, of which copies would be in the way.
     OfMore,
@@ -70,7 +70,7 @@ struct Codes {
 const UNKNOWN: u32 = u32::MAX;
 
 impl Codes {
-    // Begins with another list, if it is one. The first list names all that it has, if it is in order.
+    // Begins with another list, if it is one. The first list names all that it has.
     fn turn_to(&mut self, list: &StringArray, names: Option<&mut Names>) {
         if self.list.as_ref().is_some_and(|known| is_same_list(known, list)) {
             return;
@@ -78,12 +78,33 @@ impl Codes {
         self.list = Some(list.clone());
         self.numbers.clear();
         match names {
-            Some(names) if names.len() == 0 && is_in_order(list) => {
-                *names = Names::sorted(list.iter().flatten());
-                self.numbers.extend((0..).take(list.len()));
-            }
+            Some(names) if names.len() == 0 => *names = self.sort(list),
             _ => self.numbers.resize(list.len(), UNKNOWN),
         }
+    }
+
+    // Numbers the texts of a list in their order, those that stand in it twice once.
+    fn sort(&mut self, list: &StringArray) -> Names {
+        let texts = (0..list.len()).map(|code| list.value(code)).collect::<Vec<_>>();
+        if texts.is_sorted_by(|one, next| one < next) {
+            self.numbers.extend((0..).take(texts.len()));
+            return Names::sorted(texts);
+        }
+        let ranks = ranks(&texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+        let mut sorted = vec![0; texts.len()];
+        for (code, &rank) in ranks.iter().enumerate() {
+            sorted[rank as usize] = code;
+        }
+        self.numbers.resize(texts.len(), UNKNOWN);
+        let mut number = 0;
+        for of_text in sorted.chunk_by(|&one, &next| texts[one] == texts[next]) {
+            for &code in of_text {
+                self.numbers[code] = number;
+            }
+            number += 1;
+        }
+        sorted.dedup_by_key(|code| texts[*code]);
+        Names::sorted(sorted.into_iter().map(|code| texts[code]))
     }
 
     fn number(&mut self, code: u32, give: impl FnOnce(&str) -> u32) -> u32 {
@@ -94,11 +115,11 @@ impl Codes {
         }
         *number
     }
-}
 
-// Whether each text stands in the list once, behind all lesser ones.
-fn is_in_order(list: &StringArray) -> bool {
-    list.null_count() == 0 && list.iter().is_sorted_by(|one, next| one < next)
+    // The number of each row's text.
+    fn number_all(&mut self, column: &Coded, names: &mut Names) -> Vec<u32> {
+        column.codes.values().iter().map(|&code| self.number(code, |text| names.number(0, text))).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,8 +149,9 @@ struct Room {
 // The columns of a batch.
 struct Columns<'b> {
     orgs: &'b Coded,
-    users: &'b Coded,
-    apps: &'b Coded,
+    // The numbers of users and apps.
+    users: Vec<u32>,
+    apps: Vec<u32>,
     // By the code of an action.
     actions: Vec<Action>,
     action_codes: &'b [u32],
@@ -146,12 +168,14 @@ enum Action {
 }
 
 impl Columns<'_> {
-    // Whether the next row is of the same organisation, user and app.
+    // Whether the next row is of the same organisation and user.
+    fn is_same_user(&self, row: usize) -> bool {
+        self.users[row] == self.users[row + 1] && self.orgs.is_same(row, row + 1)
+    }
+
+    // Whether there is a next row, of the same organisation, user and app.
     fn goes_on(&self, row: usize) -> bool {
-        row + 1 < self.action_codes.len()
-            && self.apps.is_same(row, row + 1)
-            && self.users.is_same(row, row + 1)
-            && self.orgs.is_same(row, row + 1)
+        row + 1 < self.action_codes.len() && self.apps[row] == self.apps[row + 1] && self.is_same_user(row)
     }
 
     fn action(&self, row: usize) -> Action {
@@ -204,24 +228,27 @@ impl<'a> Rollup<'a> {
         let (Some(ts), Some(duration_ms)) = (ts, duration_ms) else {
             return Err(Error::Internal("cannot roll up events: ts or duration_ms is no integer".into()));
         };
+        let names_all = self.lists == Lists::OfTheDay;
+        self.app_codes.turn_to(&apps.texts, names_all.then_some(&mut self.uses.apps));
+        self.user_codes.turn_to(&users.texts, names_all.then_some(&mut self.uses.users));
+        self.room_codes.turn_to(&rooms.texts, None);
         let columns = Columns {
             orgs: &orgs,
-            users: &users,
-            apps: &apps,
+            users: self.user_codes.number_all(&users, &mut self.uses.users),
+            apps: self.app_codes.number_all(&apps, &mut self.uses.apps),
             actions: actions.texts.iter().map(|text| self.action(text.unwrap_or_default())).collect(),
             action_codes: actions.codes.values(),
             rooms: &rooms,
             instants: ts.values(),
             durations: duration_ms.values(),
         };
-        let names_all = self.lists == Lists::OfTheDay;
-        self.app_codes.turn_to(&apps.texts, names_all.then_some(&mut self.uses.apps));
-        self.user_codes.turn_to(&users.texts, names_all.then_some(&mut self.uses.users));
-        self.room_codes.turn_to(&rooms.texts, None);
+        self.meet_apps();
         self.uses.reserve(batch.num_rows());
         let mut row = 0;
         while row < batch.num_rows() {
-            self.turn_to(orgs.str(row), users.str(row), users.codes.value(row))?;
+            if row == 0 || !columns.is_same_user(row - 1) {
+                self.turn_to(orgs.str(row), users.str(row), columns.users[row])?;
+            }
             row = self.add_run(&columns, row);
         }
         Ok(())
@@ -229,7 +256,7 @@ impl<'a> Rollup<'a> {
 
     // Adds the events of the present user with one app, from a row on; gives the row behind them.
     fn add_run(&mut self, columns: &Columns<'_>, first: usize) -> usize {
-        let number = self.app(columns.apps.codes.value(first));
+        let number = columns.apps[first];
         let app_is_excluded = self.apps[number as usize].is_excluded;
         let is_machine = self.user.is_empty();
         let is_human = !is_machine && !self.user_is_internal && !app_is_excluded;
@@ -305,15 +332,12 @@ impl<'a> Rollup<'a> {
         }
     }
 
-    // The number of an app.
-    fn app(&mut self, code: u32) -> u32 {
-        let names = &mut self.uses.apps;
-        let number = self.app_codes.number(code, |app_id| names.number(0, app_id));
-        while self.apps.len() < names.len() {
-            let app_id = names.text(u32::try_from(self.apps.len()).unwrap_or(UNKNOWN));
-            self.apps.push(App { is_excluded: self.who.exclude_apps.contains(app_id), sums: Sums::default() });
-        }
-        number
+    // Looks at the apps that have just got their numbers.
+    fn meet_apps(&mut self) {
+        let Uses { apps: names, .. } = &self.uses;
+        let is_excluded = |app_id| self.who.exclude_apps.contains(app_id);
+        let met = names.texts_after(self.apps.len());
+        self.apps.extend(met.map(|app_id| App { is_excluded: is_excluded(app_id), sums: Sums::default() }));
     }
 
     // The number of the present user.
@@ -322,7 +346,7 @@ impl<'a> Rollup<'a> {
     }
 
     // Closes what ends when this user of this organisation begins.
-    fn turn_to(&mut self, org: &str, user: &str, user_code: u32) -> Result<()> {
+    fn turn_to(&mut self, org: &str, user: &str, user_number: u32) -> Result<()> {
         let order = self.org.as_deref().map_or(Ordering::Less, |present| present.cmp(org));
         match order.then_with(|| self.user.as_str().cmp(user)) {
             Ordering::Equal => return Ok(()),
@@ -340,8 +364,7 @@ impl<'a> Rollup<'a> {
         }
         user.clone_into(&mut self.user);
         self.user_turn += 1;
-        let users = &mut self.uses.users;
-        self.user_number = Some(self.user_codes.number(user_code, |user| users.number(0, user)));
+        self.user_number = Some(user_number);
         self.user_is_internal = self.who.internal_users.contains(user);
         Ok(())
     }
@@ -374,16 +397,18 @@ impl<'a> Rollup<'a> {
         for number in self.touched_apps.drain(..) {
             let sums = std::mem::take(&mut self.apps[number as usize].sums);
             let numbers = [sums.events, sums.human_events, sums.machine_events, sums.usage_ms];
-            self.org_app_day.push([org, Text::Numbered(number, app_names.text(number))], numbers)?;
+            self.org_app_day.push([org, Text::name(app_names, number)], numbers)?;
         }
         let key = |room: u32| (app_names.text(room_names.within(room)), room_names.text(room));
         self.touched_rooms.sort_unstable_by(|&one, &other| key(one).cmp(&key(other)));
         for number in self.touched_rooms.drain(..) {
             let room = std::mem::take(&mut self.rooms[number as usize]);
-            let (app, room_id) = key(number);
-            let app = Text::Numbered(room_names.within(number), app);
+            let app = Text::name(app_names, room_names.within(number));
             // Rooms of two apps may have the same name, and yet two numbers.
-            self.room_day.push([org, app, Text::Plain(room_id)], [room.users, room.human_events, room.usage_ms])?;
+            self.room_day.push(
+                [org, app, Text::Plain(room_names.text(number))],
+                [room.users, room.human_events, room.usage_ms],
+            )?;
         }
         Ok(())
     }

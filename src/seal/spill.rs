@@ -63,7 +63,7 @@ impl Runs {
                 let (mut human_events, mut usage_ms) = (0, 0_i64);
                 while users.texts() == Some([&app, &user]) {
                     let [start, end, events, ms] = users.numbers();
-                    sink.user_span(&app, &user, Span { start, end })?;
+                    sink.user_span(Text::Plain(&app), Text::Plain(&user), Span { start, end })?;
                     human_events += events;
                     usage_ms = usage_ms.saturating_add(ms);
                     users.advance()?;
@@ -106,9 +106,9 @@ impl Run {
 }
 
 impl Sink for Run {
-    fn user_span(&mut self, app: &str, user: &str, span: Span) -> Result<()> {
+    fn user_span(&mut self, app: Text<'_>, user: Text<'_>, span: Span) -> Result<()> {
         match self.next_span(span) {
-            Some(Span { start, end }) => self.users.push([app, user], [start, end, 0, 0]),
+            Some(Span { start, end }) => self.users.push([app.str(), user.str()], [start, end, 0, 0]),
             None => Ok(()),
         }
     }

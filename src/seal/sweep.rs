@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use super::Threads;
+use super::sorting::sort_by_number;
 use super::uses::Span;
 use crate::error::{Error, Result};
 
@@ -112,7 +114,9 @@ impl Instants {
     }
 
     fn sorted(&mut self) -> Result<Sorted<'_>> {
-        self.values.sort_unstable();
+        let (least, most) =
+            self.values.iter().fold((i64::MAX, i64::MIN), |(least, most), &at| (least.min(at), most.max(at)));
+        sort_by_number(Threads::One, &mut self.values, most.abs_diff(least), |at| at.abs_diff(least));
         let mut runs = self.runs.drain(..).map(BufReader::new).collect::<Vec<_>>();
         let mut heads = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {

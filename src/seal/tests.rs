@@ -89,7 +89,7 @@ fn cells(batches: &[RecordBatch]) -> Vec<Vec<String>> {
 }
 
 fn who() -> Who {
-    let set = |text: &str| HashSet::from([text.to_owned()]);
+    let set = |text: &str| [text.to_owned()].into();
     Who { exclude_actions: set("push_received"), exclude_apps: set("hidden"), internal_users: set("internal") }
 }
 

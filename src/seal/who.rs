@@ -1,8 +1,8 @@
 //! Who counts: the exclusions and internal users that rollups depend on beside the events, and their fingerprint.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 
+use hashbrown::HashSet;
 use sha2::{Digest, Sha256};
 
 // Raised when the rollups themselves change their meaning, so that stores of older versions are rolled up again.

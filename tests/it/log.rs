@@ -65,7 +65,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
 
 /// Who counts in the tests.
 pub(crate) fn who() -> Who {
-    let set = |text: &str| HashSet::from([text.to_owned()]);
+    let set = |text: &str| [text.to_owned()].into();
     Who { exclude_actions: set("push_received"), exclude_apps: set("hidden"), internal_users: set("house") }
 }
 
