@@ -157,6 +157,17 @@ impl<'a> Texts<'a> {
         Known { keys: self.keys, of_key: self.list.iter().map(Option::unwrap_or_default).map(ask).collect() }
     }
 
+    /// The numbers of those texts that have one.
+    pub(crate) fn found(self, names: &Names) -> Known<'a, Option<u32>> {
+        self.each(|text| names.find(0, text))
+    }
+
+    /// The texts as numbers, of which some were found before.
+    pub(crate) fn numbered_as(self, found: Known<'a, Option<u32>>, names: &mut Names) -> Known<'a, u32> {
+        let mut numbers = found.of_key.into_iter();
+        self.each(|text| numbers.next().flatten().unwrap_or_else(|| names.number(0, text)))
+    }
+
     /// The texts as numbers.
     pub(crate) fn numbered(self, names: &mut Names) -> Known<'a, u32> {
         self.each(|text| names.number(0, text))

@@ -73,6 +73,14 @@ impl Names {
         }
     }
 
+    /// The number of a text, if it was given one by [`Self::number`].
+    pub(crate) fn find(&self, within: u32, text: &str) -> Option<u32> {
+        let Self { hasher, table, texts, entries, .. } = self;
+        let is_same =
+            |&number: &u32| entries[number as usize].within == within && text_of(texts, entries, number) == text;
+        table.find(hasher.hash_one((within, text)), is_same).copied()
+    }
+
     fn hash_all(&mut self) {
         let Self { hasher, table, texts, entries, .. } = self;
         let hash_of = |number: u32| hasher.hash_one((entries[number as usize].within, text_of(texts, entries, number)));
@@ -198,6 +206,7 @@ mod tests {
         let mut names = Names::default();
         let all = [(0, "b"), (0, "a"), (1, "b"), (0, ""), (0, "b"), (1, "b")];
         assert_eq!(all.map(|(within, text)| names.number(within, text)), [0, 1, 2, 3, 0, 2]);
+        assert_eq!([(1, "b"), (1, "a")].map(|(within, text)| names.find(within, text)), [Some(2), None]);
         assert_eq!((names.len(), names.text(2), names.within(2), names.text(3)), (4, "b", 1, ""));
         let ranks = names.ranks();
         assert_eq!(ranks.numbers.iter().map(|&number| names.text(number)).collect::<Vec<_>>(), ["", "a", "b", "b"]);

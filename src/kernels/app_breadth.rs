@@ -36,9 +36,10 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     let mut window = Window::default();
     let (mut on, mut apps, mut orgs) = (Vec::new(), Vec::new(), Vec::new());
     for day in first..=frame.wanted.1.min(frame.as_of) {
-        window.leave(day - WINDOW, &shared.apps.known());
+        window.leave(day - WINDOW);
         if let Some((_, files)) = next.take_if(|(known, _)| *known == day) {
-            window.enter(day, files, &shared.apps.known());
+            window.make_room(&shared.apps.known());
+            window.enter(day, files);
             next = read.next().transpose()?;
         }
         if !shared.apps.fit(frame, window.bytes()) {
@@ -66,26 +67,32 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
 }
 
 impl Window {
-    /// Takes in what was used on a day.
-    fn enter(&mut self, day: Day, files: Vec<Arc<FileOfPairs>>, known: &Known) {
+    fn make_room(&mut self, known: &Known) {
         self.last_days.resize(known.ids.len(), None);
         self.apps_of_org.resize(known.orgs.len(), 0);
-        for row in files.iter().flat_map(|file| &file.rows).filter(|row| row.is_human()) {
-            let (org, _) = known.ids[row.pair()];
-            if org != PERSONAL && self.last_days[row.pair()].replace(day).is_none() {
-                self.step(org, 1);
+    }
+
+    /// Takes in what was used on a day.
+    fn enter(&mut self, day: Day, files: Vec<Arc<FileOfPairs>>) {
+        for (org, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
+            for row in rows.iter().filter(|row| row.is_human()) {
+                if self.last_days[row.pair()].replace(day).is_none() {
+                    self.step(org, 1);
+                }
             }
         }
         self.used.push_back((day, files));
     }
 
     /// Leaves out what was last used on a day.
-    fn leave(&mut self, day: Day, known: &Known) {
+    fn leave(&mut self, day: Day) {
         while let Some((_, files)) = self.used.pop_front_if(|(known, _)| *known <= day) {
-            for row in files.iter().flat_map(|file| &file.rows) {
-                // What was used again has a later day.
-                if self.last_days[row.pair()].take_if(|last| *last <= day).is_some() {
-                    self.step(known.ids[row.pair()].0, -1);
+            for (org, rows) in files.iter().flat_map(|file| file.by_org()) {
+                for row in rows {
+                    // What was used again has a later day.
+                    if self.last_days[row.pair()].take_if(|last| *last <= day).is_some() {
+                        self.step(org, -1);
+                    }
                 }
             }
         }

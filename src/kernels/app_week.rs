@@ -6,12 +6,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use super::days::read_days;
+use super::days::{days, side_by_side};
 use super::pairs::PERSONAL;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, keys, texts};
-use crate::columns::{Chunk, Wanted};
+use super::{Frame, Input, Inputs, Rows, Shared, batch, coded, files_of, texts};
+use crate::columns::Wanted;
 use crate::error::Result;
-use crate::names::Names;
 use crate::period::{Day, Grain};
 
 const BY_USER: Wanted =
@@ -27,96 +26,78 @@ struct Use {
     users_of_all: i64,
 }
 
-/// The apps of each week, and what is counted of them, in the order of weeks.
+/// What is counted of the apps of each week, by their shared numbers, in the order of weeks.
 struct Weeks {
     grain: Grain,
-    apps: Names,
     all: Vec<(Day, Vec<Use>)>,
 }
 
-/// Who used which app in the week that is being read.
+/// Who used which app on a day, or in the week that is being read.
 #[derive(Default)]
 struct Users {
-    names: Names,
-    // The first day of the week.
-    week: Option<Day>,
     // The users of an app on a day are neighbours.
     used: Vec<u32>,
-    // An app, and where its users of a day are.
-    runs: Vec<(u32, Range<usize>)>,
+    runs: Vec<Run>,
+}
+
+/// An app, where its users of a day are, and what they did.
+struct Run {
+    app: u32,
+    users: Range<usize>,
+    events: i64,
+    usage_ms: i64,
 }
 
 /// The apps of all weeks.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let mut weeks = Weeks { grain: Grain::Week(frame.week_start), apps: Names::default(), all: Vec::new() };
-    let fits = weeks.count_users(inputs, frame)? && weeks.count_orgs(inputs, frame, shared)?;
-    Ok(fits.then(|| Box::new(weeks.batches(schema).into_iter()) as Rows))
+    let mut weeks = Weeks { grain: Grain::Week(frame.week_start), all: Vec::new() };
+    let fits = weeks.count_users(inputs, frame, shared)? && weeks.count_orgs(inputs, frame, shared)?;
+    Ok(fits.then(|| Box::new(weeks.batches(schema, shared).into_iter()) as Rows))
 }
 
 impl Weeks {
     // Whether the memory was enough.
-    fn count_users(&mut self, inputs: &Inputs, frame: Frame) -> Result<bool> {
-        let mut users = Users::default();
-        for day in read_days(BY_USER, files_of(inputs, BY_USER.table)?)? {
-            let (day, chunks) = day?;
+    fn count_users(&mut self, inputs: &Inputs, frame: Frame, shared: &Shared) -> Result<bool> {
+        let mut of_week: Option<(Day, Users)> = None;
+        let by_day = days(files_of(inputs, BY_USER.table)?)?;
+        let numbers = shared.clone();
+        for day in side_by_side(by_day, move |(day, files)| Ok((*day, Users::read(files, &numbers)?))) {
+            let (day, users) = day?;
             let week = self.grain.first_day(self.grain.index(day));
-            if let Some(ended) = users.week.replace(week).filter(|before| *before != week) {
-                users.end(self.week(ended));
+            let known = shared.users.count_of_others();
+            if let Some((ended, users)) = of_week.take_if(|(before, _)| *before != week) {
+                users.count(self.week(ended, shared), known);
             }
-            for chunk in &chunks {
-                self.add(week, chunk, &mut users)?;
-            }
-            if users.bytes() as u64 > frame.memory {
+            let (_, all) = of_week.get_or_insert_with(|| (week, Users::default()));
+            all.add(users);
+            if !shared.users.fit(frame, all.bytes() + known * size_of::<u32>()) {
                 return Ok(false);
             }
         }
-        if let Some(ended) = users.week.take() {
-            users.end(self.week(ended));
+        if let Some((ended, users)) = of_week {
+            users.count(self.week(ended, shared), shared.users.count_of_others());
         }
         Ok(true)
     }
 
-    fn add(&mut self, week: Day, chunk: &Chunk, users: &mut Users) -> Result<()> {
-        let texts = chunk.texts("app_id")?;
-        let apps = texts.numbered(&mut self.apps);
-        let ids = chunk.texts("user_id")?.numbered(&mut users.names);
-        let (events, usage_ms) = (chunk.numbers("human_events")?, chunk.numbers("usage_ms")?);
-        let uses = self.week(week);
-        let mut start = 0;
-        for same in texts.keys().chunk_by(|one, next| one == next) {
-            let rows = start..start + same.len();
-            let app = apps.of(start);
-            start = rows.end;
-            let used = &mut uses[app as usize];
-            used.events += events[rows.clone()].iter().sum::<i64>();
-            used.usage_ms += usage_ms[rows.clone()].iter().sum::<i64>();
-            let first = users.used.len();
-            users.used.extend(rows.map(|row| ids.of(row)));
-            users.runs.push((app, first..users.used.len()));
-        }
-        Ok(())
-    }
-
     fn count_orgs(&mut self, inputs: &Inputs, frame: Frame, shared: &Shared) -> Result<bool> {
-        // By the number of an app among the shared ones: its number here.
-        let mut numbers: Vec<u32> = Vec::new();
         // By pair of an organisation and an app: the last week that it was counted in.
         let mut last_weeks: Vec<Option<Day>> = Vec::new();
+        let mut ids = Vec::new();
         for day in shared.apps.days(inputs)? {
             let (day, files) = day?;
             let week = self.grain.first_day(self.grain.index(day));
-            let known = shared.apps.known();
-            numbers.extend(known.others.texts_after(numbers.len()).map(|app| self.apps.number(0, app)));
-            last_weeks.resize(known.ids.len(), None);
-            let uses = self.week(week);
-            for row in files.iter().flat_map(|file| &file.rows).filter(|row| row.is_human()) {
-                let (org, app) = known.ids[row.pair()];
-                if org != PERSONAL && last_weeks[row.pair()].replace(week) != Some(week) {
-                    uses[numbers[app as usize] as usize].orgs += 1;
+            shared.apps.learn(&mut ids);
+            last_weeks.resize(ids.len(), None);
+            let uses = self.week(week, shared);
+            for (_, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
+                for pair in rows.iter().filter(|row| row.is_human()).map(|row| row.pair()) {
+                    if last_weeks[pair].replace(week) != Some(week) {
+                        uses[ids[pair].1 as usize].orgs += 1;
+                    }
                 }
             }
-            drop(known);
-            if !shared.apps.fit(frame, size_of_val(last_weeks.as_slice())) {
+            if !shared.apps.fit(frame, size_of_val(last_weeks.as_slice()) + size_of_val(ids.as_slice())) {
                 return Ok(false);
             }
         }
@@ -124,7 +105,7 @@ impl Weeks {
     }
 
     /// The counts of a week, with a place for every app that is known by now.
-    fn week(&mut self, week: Day) -> &mut Vec<Use> {
+    fn week(&mut self, week: Day, shared: &Shared) -> &mut Vec<Use> {
         let place = match self.all.binary_search_by_key(&week, |(known, _)| *known) {
             Ok(place) => place,
             Err(place) => {
@@ -133,13 +114,13 @@ impl Weeks {
             }
         };
         let uses = &mut self.all[place].1;
-        uses.resize(self.apps.len(), Use::default());
+        uses.resize(shared.apps.count_of_others(), Use::default());
         uses
     }
 
-    fn batches(self, schema: &SchemaRef) -> Vec<Result<RecordBatch>> {
-        let names = texts(&self.apps);
-        let order = self.apps.ranks().numbers;
+    fn batches(self, schema: &SchemaRef, shared: &Shared) -> Vec<Result<RecordBatch>> {
+        let known = shared.apps.known();
+        let (names, order) = (texts(&known.others), known.others.ranks().numbers);
         let batch = |(week, uses): &(Day, Vec<Use>)| {
             let used = |app: &&u32| uses.get(**app as usize).is_some_and(|used| used.users > 0);
             let apps: Vec<u32> = order.iter().filter(used).copied().collect();
@@ -150,7 +131,7 @@ impl Weeks {
                 schema,
                 vec![
                     Arc::new(Date32Array::from_value(*week, apps.len())),
-                    Arc::new(coded(&names, keys(apps.iter().copied()))?),
+                    Arc::new(coded(&names, apps.iter().copied())?),
                     number(|used| used.users),
                     number(|used| used.orgs),
                     number(|used| used.events),
@@ -164,28 +145,64 @@ impl Weeks {
 }
 
 impl Users {
-    /// Counts the users of each app in the week, and begins another one.
-    fn end(&mut self, uses: &mut [Use]) {
+    fn read(files: &[Input], shared: &Shared) -> Result<Self> {
+        let mut users = Self::default();
+        for file in files {
+            for chunk in BY_USER.read(&file.path)? {
+                let chunk = chunk?;
+                let texts = chunk.texts("app_id")?;
+                let (apps, ids) = (shared.apps.others(texts), shared.users.others(chunk.texts("user_id")?));
+                let (events, usage_ms) = (chunk.numbers("human_events")?, chunk.numbers("usage_ms")?);
+                let mut start = 0;
+                for same in texts.keys().chunk_by(|one, next| one == next) {
+                    let rows = start..start + same.len();
+                    let app = apps.of(start);
+                    start = rows.end;
+                    let first = users.used.len();
+                    users.used.extend(rows.clone().map(|row| ids.of(row)));
+                    users.runs.push(Run {
+                        app,
+                        users: first..users.used.len(),
+                        events: events[rows.clone()].iter().sum(),
+                        usage_ms: usage_ms[rows].iter().sum(),
+                    });
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    fn add(&mut self, day: Self) {
+        let first = self.used.len();
+        self.used.extend(day.used);
+        self.runs.extend(day.runs.into_iter().map(|run| {
+            let users = first + run.users.start..first + run.users.end;
+            Run { users, ..run }
+        }));
+    }
+
+    /// Counts the uses of each app in the week, and its users, of whom so many are known.
+    fn count(mut self, uses: &mut [Use], known: usize) {
         // By user: the number of the app that was counted last, and one more.
-        let mut counted_in = vec![0; self.names.len()];
+        let mut counted_in = vec![0; known];
         let mut of_all = 0;
-        self.runs.sort_unstable_by_key(|(app, _)| *app);
-        for (app, range) in self.runs.drain(..) {
-            for &user in &self.used[range] {
-                let before = std::mem::replace(&mut counted_in[user as usize], app + 1);
+        self.runs.sort_unstable_by_key(|run| run.app);
+        for run in self.runs {
+            let used = &mut uses[run.app as usize];
+            used.events += run.events;
+            used.usage_ms += run.usage_ms;
+            for &user in &self.used[run.users] {
+                let before = std::mem::replace(&mut counted_in[user as usize], run.app + 1);
                 of_all += i64::from(before == 0);
-                uses[app as usize].users += i64::from(before != app + 1);
+                used.users += i64::from(before != run.app + 1);
             }
         }
         for used in uses {
             used.users_of_all = of_all;
         }
-        self.used.clear();
     }
 
     fn bytes(&self) -> usize {
-        let runs = size_of_val(self.runs.as_slice());
-        // And a number for each name, at the end of the week.
-        runs + self.names.bytes() + (self.used.len() + self.names.len()) * size_of::<u32>()
+        size_of_val(self.runs.as_slice()) + size_of_val(self.used.as_slice())
     }
 }

@@ -7,8 +7,8 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::days::read;
-use super::pairs::{FileOfPairs, Known, PERSONAL};
-use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, keys, texts};
+use super::pairs::{FileOfPairs, PERSONAL, Pairs};
+use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, texts};
 use crate::columns::Wanted;
 use crate::error::Result;
 use crate::names::Names;
@@ -27,8 +27,10 @@ type Asset = (u32, usize, u32);
 /// The connectors and low-code apps.
 struct Apps {
     stretches: HashMap<String, Vec<Stretch>>,
-    // By the number of an app: whether it is in `stretches`.
-    are_assets: Vec<bool>,
+    // By the number of an app; none for what is never an asset.
+    of_numbers: Vec<Vec<Stretch>>,
+    // By pair: the organisation and the app.
+    ids: Vec<(u32, u32)>,
     // By pair: the week in which it was last an asset of each kind.
     last_weeks: Vec<[Option<Day>; KINDS.len()]>,
 }
@@ -50,7 +52,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
             _ => &mut weeks.push_mut((week, Vec::new())).1,
         };
         let before = assets.len();
-        apps.add(day, week, &files, &shared.apps.known(), assets);
+        apps.learn(&shared.apps);
+        apps.add(day, week, &files, assets);
         held += assets.len() - before;
         if !shared.apps.fit(frame, held * size_of::<Asset>()) {
             return Ok(None);
@@ -80,21 +83,29 @@ impl Apps {
                 }
             }
         }
-        Ok(Self { stretches, are_assets: Vec::new(), last_weeks: Vec::new() })
+        Ok(Self { stretches, of_numbers: Vec::new(), ids: Vec::new(), last_weeks: Vec::new() })
+    }
+
+    fn learn(&mut self, pairs: &Pairs) {
+        pairs.learn(&mut self.ids);
+        let known = pairs.known();
+        let stretches = |app: &str| self.stretches.get(app).cloned().unwrap_or_default();
+        self.of_numbers.extend(known.others.texts_after(self.of_numbers.len()).map(stretches));
     }
 
     /// Adds those assets of a day that are not yet of its week.
-    fn add(&mut self, day: Day, week: Day, files: &[Arc<FileOfPairs>], known: &Known, assets: &mut Vec<Asset>) {
-        let Self { stretches, are_assets, last_weeks } = self;
-        are_assets.extend(known.others.texts_after(are_assets.len()).map(|app| stretches.contains_key(app)));
-        last_weeks.resize(known.ids.len(), Default::default());
+    fn add(&mut self, day: Day, week: Day, files: &[Arc<FileOfPairs>], assets: &mut Vec<Asset>) {
+        let Self { of_numbers, ids, last_weeks, .. } = self;
+        last_weeks.resize(ids.len(), Default::default());
         for row in files.iter().flat_map(|file| &file.rows).filter(|row| row.is_human() || row.is_marked()) {
-            let (org, app) = known.ids[row.pair()];
-            if org == PERSONAL || !are_assets[app as usize] {
+            let (org, app) = ids[row.pair()];
+            let of_app = &of_numbers[app as usize];
+            if org == PERSONAL || of_app.is_empty() {
                 continue;
             }
-            let of_app = stretches.get(known.others.text(app)).into_iter().flatten();
-            let Some((.., kind)) = { of_app }.find(|(from, until, _)| *from <= day && day <= *until) else { continue };
+            let Some((.., kind)) = of_app.iter().find(|(from, until, _)| *from <= day && day <= *until) else {
+                continue;
+            };
             if last_weeks[row.pair()][*kind].replace(week) != Some(week) {
                 assets.push((org, *kind, app));
             }
@@ -107,9 +118,9 @@ fn of_week(week: Day, assets: &[Asset], names: &[StringArray; 2], schema: &Schem
         schema,
         vec![
             Arc::new(Date32Array::from_value(week, assets.len())),
-            Arc::new(coded(&names[0], keys(assets.iter().map(|(org, ..)| *org)))?),
+            Arc::new(coded(&names[0], assets.iter().map(|(org, ..)| *org))?),
             Arc::new(StringArray::from_iter_values(assets.iter().map(|(_, kind, _)| KINDS[*kind]))),
-            Arc::new(coded(&names[1], keys(assets.iter().map(|(.., app)| *app)))?),
+            Arc::new(coded(&names[1], assets.iter().map(|(.., app)| *app))?),
         ],
     )
 }

@@ -1,11 +1,17 @@
 //! Days of stored tables: which files each has, and many of them worked on at once. It does not know what is in them.
 
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::{iter, thread};
+
+use arrow::array::RecordBatch;
 
 use super::Input;
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
-use crate::period::Day;
+use crate::period::{Day, Grain};
 
 /// A day with its files.
 pub(super) type FilesOfDay = (Day, Vec<Input>);
@@ -38,23 +44,81 @@ pub(super) fn read(wanted: Wanted, inputs: &[Input]) -> Result<Vec<Chunk>> {
     Ok(chunks)
 }
 
-/// The rows of each day, in order; days are read side by side.
-pub(super) fn read_days(
-    wanted: Wanted,
-    inputs: &[Input],
-) -> Result<impl Iterator<Item = Result<(Day, Vec<Chunk>)>> + Send + use<>> {
-    Ok(side_by_side(days(inputs)?, move |(day, files)| Ok((*day, read(wanted, files)?))))
+/// The rows of days as one batch for each month, so that its rows share one list of texts.
+pub(super) fn by_month<R: Send>(
+    mut days: impl Iterator<Item = Result<(Day, Vec<R>)>> + Send,
+    batch: impl Fn(&[R]) -> Result<RecordBatch> + Send,
+) -> impl Iterator<Item = Result<RecordBatch>> + Send {
+    let mut begun: Option<(i32, Vec<R>)> = None;
+    iter::from_fn(move || {
+        loop {
+            let next = match days.next().transpose() {
+                Ok(next) => next.map(|(day, rows)| (Grain::Month.index(day), rows)),
+                Err(error) => return Some(Err(error)),
+            };
+            match (&mut begun, next) {
+                (Some((month, all)), Some((same, rows))) if *month == same => all.extend(rows),
+                (None, None) => return None,
+                (_, next) => {
+                    if let Some((_, ended)) = std::mem::replace(&mut begun, next) {
+                        return Some(batch(&ended));
+                    }
+                }
+            }
+        }
+    })
 }
 
-/// What `work` makes of each of many things, in their order; as many are worked on side by side as there are threads, and
-/// no more are held.
-pub(super) fn side_by_side<A: Send + Sync + 'static, B: Send + 'static>(
+/// What `work` makes of each of many things, in their order; as many are worked on side by side as there are threads, also
+/// while one is looked at, and one more is held.
+pub(super) fn side_by_side<A: Send + 'static, B: Send + 'static>(
     all: Vec<A>,
     work: impl Fn(&A) -> Result<B> + Send + Sync + 'static,
 ) -> impl Iterator<Item = Result<B>> + Send {
-    let step = rayon::current_num_threads();
-    (0..all.len()).step_by(step).flat_map(move |start| {
-        let some = &all[start..all.len().min(start + step)];
-        some.par_iter().map(&work).collect::<Vec<_>>()
+    let (mut all, work) = (all.into_iter(), Arc::new(work));
+    let mut begun: VecDeque<Receiver<thread::Result<Result<B>>>> = VecDeque::new();
+    let most = rayon::current_num_threads() + 1;
+    iter::from_fn(move || {
+        for next in all.by_ref().take(most - begun.len()) {
+            let (work, (done, gives)) = (Arc::clone(&work), sync_channel(1));
+            // Nobody waits for what is left after an error.
+            rayon::spawn(move || drop(done.send(catch_unwind(AssertUnwindSafe(|| work(&next))))));
+            begun.push_back(gives);
+        }
+        let lost = |_| Err(Error::Internal("a thread that works on days was lost".to_owned()));
+        Some(begun.pop_front()?.recv().map_or_else(lost, |done| done.unwrap_or_else(|panic| resume_unwind(panic))))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_is_worked_on_side_by_side_comes_in_order() {
+        let doubled = side_by_side((0..100).collect(), |number| Ok(2 * number)).collect::<Result<Vec<i32>>>();
+        assert_eq!(doubled.expect("numbers"), (0..100).map(|number| 2 * number).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_more_are_begun_than_are_worked_on_and_one() {
+        static BEGUN: AtomicUsize = AtomicUsize::new(0);
+        let mut all = side_by_side((0..100).collect::<Vec<usize>>(), |&number| {
+            BEGUN.fetch_add(1, Ordering::Relaxed);
+            if number == 3 { Err(Error::Internal("the fourth".to_owned())) } else { Ok(number) }
+        });
+        for taken in 0..3 {
+            assert_eq!(all.next().and_then(Result::ok), Some(taken));
+            assert!(BEGUN.load(Ordering::Relaxed) <= taken + 1 + rayon::current_num_threads());
+        }
+        assert!(all.next().is_some_and(|fourth| fourth.is_err()));
+    }
+
+    #[test]
+    #[should_panic(expected = "the work is bad")]
+    fn a_panic_is_passed_on() {
+        let _ = side_by_side(vec![()], |()| -> Result<()> { panic!("the work is bad") }).count();
+    }
 }

@@ -1,6 +1,5 @@
 //! What each organisation's apps of a day say of deep integration. See `queries/states/integration_day/query.sql`.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,9 +8,9 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::read;
-use super::pairs::{FileOfPairs, Known, PERSONAL, Row};
-use super::{Frame, Inputs, Rows, Shared, batch, files_of};
+use super::days::{by_month, read};
+use super::pairs::{FileOfPairs, PERSONAL, Pairs};
+use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, texts};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -44,33 +43,56 @@ struct App {
 
 /// What is known of apps, and what is excluded on which day.
 struct Apps {
-    rows: HashMap<String, Vec<App>>,
+    rows: HashMap<String, Arc<[App]>>,
     // Escaped; number [`NONE`] is the empty text.
     systems: Names,
     excluded: HashMap<Day, Arc<BTreeSet<String>>>,
 }
 
-/// The facts of an app on a day, and its system.
+/// The facts of an app, and its system.
 type Fact = (u8, u32);
 
 // No system.
 const NONE: u32 = 0;
 
 /// A row of the result.
-struct OrgDay<'a> {
+struct OrgDay {
+    day: Day,
     org: u32,
     facts: u8,
-    systems: Cow<'a, str>,
+    systems: Arc<str>,
+}
+
+/// What is found out of the shared ids from day to day.
+struct Sweep {
+    apps: Apps,
+    // By the number of an app: its rows, and what it says until a day.
+    rows: Vec<Arc<[App]>>,
+    facts: Vec<Option<(Day, Fact)>>,
+    // What is excluded where these hold.
+    excluded: Option<Arc<BTreeSet<String>>>,
+    // By pair: the organisation and the app.
+    ids: Vec<(u32, u32)>,
+    // By the systems, in the order of their names: these, parted by `;`.
+    lists: HashMap<Box<[u32]>, Arc<str>>,
 }
 
 /// The organisations with an event on each day.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let apps = Apps::read(inputs)?;
+    let mut sweep = Sweep::new(Apps::read(inputs)?);
     let (pairs, schema) = (Arc::clone(&shared.apps), Arc::clone(schema));
     let is_wanted = move |day: Day| day >= frame.wanted.0 && day <= frame.wanted.1;
-    let rows = pairs.days(inputs)?.filter_map(move |day| match day {
-        Ok((day, files)) => is_wanted(day).then(|| apps.of_day(day, &files, &pairs.known(), &schema)),
+    let all_pairs = Arc::clone(&pairs);
+    let days = pairs.days(inputs)?.filter_map(move |day| match day {
+        Ok((day, files)) => is_wanted(day).then(|| {
+            sweep.learn(&pairs);
+            sweep.of_day(day, &files, &pairs)
+        }),
         Err(error) => Some(Err(error)),
+    });
+    let rows = by_month(days, move |orgs| {
+        let names = texts(&all_pairs.known().orgs);
+        of_month(orgs, &names, &schema)
     });
     Ok(Some(Box::new(rows)))
 }
@@ -110,82 +132,103 @@ impl Apps {
                 excluded.insert(day, set);
             }
         }
-        Ok(Self { rows: apps, systems: numbers, excluded })
+        let rows = apps.into_iter().map(|(app, rows)| (app, rows.into())).collect();
+        Ok(Self { rows, systems: numbers, excluded })
+    }
+}
+
+impl Sweep {
+    fn new(apps: Apps) -> Self {
+        Self { apps, rows: Vec::new(), facts: Vec::new(), excluded: None, ids: Vec::new(), lists: HashMap::new() }
     }
 
-    fn fact(&self, app: &str, day: Day, excluded: &BTreeSet<String>) -> Fact {
-        let rows = self.rows.get(app).map(Vec::as_slice).unwrap_or_default();
-        match rows.iter().find(|row| row.from <= day && day <= row.until) {
-            // An app that nothing is known of is no sign of chat or payroll only.
-            None => (ELIGIBLE, NONE),
-            Some(row) if row.category.is_empty() => (ELIGIBLE, NONE),
-            Some(row) if excluded.contains(&row.category) => (0, NONE),
-            Some(row) if row.system == NONE => (ELIGIBLE | row.facts, NONE),
-            Some(row) => (ELIGIBLE | PRODUCTION | row.facts, row.system),
-        }
+    /// Looks up the apps that were met since.
+    fn learn(&mut self, pairs: &Pairs) {
+        pairs.learn(&mut self.ids);
+        let rows = |app: &str| self.apps.rows.get(app).cloned().unwrap_or_default();
+        self.rows.extend(pairs.known().others.texts_after(self.rows.len()).map(rows));
+        self.facts.resize(self.rows.len(), None);
     }
 
-    fn of_day(&self, day: Day, files: &[Arc<FileOfPairs>], known: &Known, schema: &SchemaRef) -> Result<RecordBatch> {
+    fn of_day(&mut self, day: Day, files: &[Arc<FileOfPairs>], pairs: &Pairs) -> Result<(Day, Vec<OrgDay>)> {
         let unknown = || Error::Internal(format!("no definition of deep integration holds on {}", format_day(day)));
-        let excluded = self.excluded.get(&day).ok_or_else(unknown)?;
-        let mut facts_of: Vec<Option<Fact>> = vec![None; known.others.len()];
+        let excluded = self.apps.excluded.get(&day).ok_or_else(unknown)?;
+        if self.excluded.as_ref().is_none_or(|before| before != excluded) {
+            self.facts.fill(None);
+            self.excluded = Some(Arc::clone(excluded));
+        }
         let mut orgs: Vec<OrgDay> = Vec::new();
         let mut systems: Vec<u32> = Vec::new();
-        for file in files {
-            let same_org = |one: &Row, next: &Row| known.ids[one.pair()].0 == known.ids[next.pair()].0;
-            for rows in file.rows.chunk_by(same_org) {
-                let mut facts = None;
-                systems.clear();
-                for row in rows.iter().filter(|row| row.is_human() || row.is_marked()) {
-                    let app = known.ids[row.pair()].1;
-                    let fact = || self.fact(known.others.text(app), day, excluded);
-                    let (fact, system) = *facts_of[app as usize].get_or_insert_with(fact);
-                    facts = Some(facts.unwrap_or(0) | fact);
-                    if system != NONE && !systems.contains(&system) {
-                        systems.push(system);
-                    }
+        for (org, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
+            let mut facts = None;
+            systems.clear();
+            for row in rows.iter().filter(|row| row.is_human() || row.is_marked()) {
+                let app = self.ids[row.pair()].1 as usize;
+                let (fact, system) = match self.facts[app] {
+                    Some((until, fact)) if day <= until => fact,
+                    _ => self.facts[app].insert(fact(&self.rows[app], day, excluded)).1,
+                };
+                facts = Some(facts.unwrap_or(0) | fact);
+                if system != NONE && !systems.contains(&system) {
+                    systems.push(system);
                 }
-                let org = rows.first().map_or(PERSONAL, |row| known.ids[row.pair()].0);
-                if let Some(facts) = facts.filter(|_| org != PERSONAL) {
-                    orgs.push(OrgDay { org, facts, systems: self.joined(&systems) });
-                }
+            }
+            if let Some(facts) = facts {
+                let systems = list(&mut systems, &self.apps.systems, &mut self.lists);
+                orgs.push(OrgDay { day, org, facts, systems });
             }
         }
         // A large day has several files, and no organisation is in two of them.
         if files.len() > 1 {
+            let known = pairs.known();
             orgs.sort_unstable_by_key(|org| known.orgs.text(org.org));
         }
-        let has = |bit: u8| {
-            let has = |place: usize| orgs[place].facts & bit != 0;
-            Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(orgs.len(), has), None))
-        };
-        batch(
-            schema,
-            vec![
-                Arc::new(Date32Array::from_value(day, orgs.len())),
-                Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| known.orgs.text(org.org)))),
-                has(ELIGIBLE),
-                has(PRODUCTION),
-                has(STORE),
-                has(PROCESS),
-                has(FLOW),
-                has(DECIDE),
-                Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| &org.systems))),
-            ],
-        )
+        Ok((day, orgs))
     }
+}
 
-    fn joined(&self, systems: &[u32]) -> Cow<'_, str> {
-        match systems {
-            [] => Cow::Borrowed(""),
-            [system] => Cow::Borrowed(self.systems.text(*system)),
-            many => {
-                let mut names = many.iter().map(|system| self.systems.text(*system)).collect::<Vec<_>>();
-                names.sort_unstable();
-                Cow::Owned(names.join(";"))
-            }
-        }
-    }
+// What an app says on a day, and the last day on which it says so.
+fn fact(rows: &[App], day: Day, excluded: &BTreeSet<String>) -> (Day, Fact) {
+    let Some(row) = rows.iter().find(|row| row.from <= day && day <= row.until) else {
+        // An app that nothing is known of is no sign of chat or payroll only.
+        let until = rows.iter().filter(|row| row.from > day).map(|row| row.from - 1).min().unwrap_or(Day::MAX);
+        return (until, (ELIGIBLE, NONE));
+    };
+    let fact = match row {
+        row if row.category.is_empty() => (ELIGIBLE, NONE),
+        row if excluded.contains(&row.category) => (0, NONE),
+        row if row.system == NONE => (ELIGIBLE | row.facts, NONE),
+        row => (ELIGIBLE | PRODUCTION | row.facts, row.system),
+    };
+    (row.until, fact)
+}
+
+// The names of some systems in order, parted by `;`.
+fn list(systems: &mut [u32], names: &Names, lists: &mut HashMap<Box<[u32]>, Arc<str>>) -> Arc<str> {
+    systems.sort_unstable_by_key(|system| names.text(*system));
+    let of_names = || systems.iter().map(|system| names.text(*system)).collect::<Vec<_>>().join(";").into();
+    Arc::clone(lists.entry_ref(&*systems).or_insert_with(of_names))
+}
+
+fn of_month(orgs: &[OrgDay], names: &StringArray, schema: &SchemaRef) -> Result<RecordBatch> {
+    let has = |bit: u8| {
+        let has = |place: usize| orgs[place].facts & bit != 0;
+        Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(orgs.len(), has), None))
+    };
+    batch(
+        schema,
+        vec![
+            Arc::new(Date32Array::from_iter_values(orgs.iter().map(|org| org.day))),
+            Arc::new(coded(names, orgs.iter().map(|org| org.org))?),
+            has(ELIGIBLE),
+            has(PRODUCTION),
+            has(STORE),
+            has(PROCESS),
+            has(FLOW),
+            has(DECIDE),
+            Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| &*org.systems))),
+        ],
+    )
 }
 
 fn facts_of_stages(stages: &str) -> u8 {

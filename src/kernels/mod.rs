@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{Int32Type, SchemaRef};
+use arrow::array::{ArrayRef, DictionaryArray, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{SchemaRef, UInt32Type};
 
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -69,8 +69,9 @@ pub struct Given {
 pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 /// What the kernels of a run share, so that it is read once. It is for tables whose files do not change meanwhile.
+#[derive(Clone)]
 pub struct Shared {
-    // The apps and the users of organisations.
+    // The apps and the users of organisations; others number apps and users like them.
     apps: Arc<Pairs>,
     users: Arc<Pairs>,
 }
@@ -115,21 +116,16 @@ fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [Input]> {
     })
 }
 
-// Columns of a kernel become a batch of the query's result. Texts may be coded; whoever checks the rows unfolds them.
+// Columns of a kernel become a batch of the query's result. Texts may be coded; rows whose texts are of one list are written the fastest.
 fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     let named = schema.fields().iter().map(|field| field.name()).zip(columns);
     RecordBatch::try_from_iter(named)
         .map_err(|e| Error::Internal(format!("a kernel's columns are not those of its query: {e}")))
 }
 
-// Codes of texts as Arrow has them.
-fn keys(codes: impl Iterator<Item = u32>) -> Int32Array {
-    codes.map(u32::cast_signed).collect()
-}
-
 // Names as a column: what the numbers stand for, and each row's number.
-fn coded(names: &StringArray, keys: Int32Array) -> Result<DictionaryArray<Int32Type>> {
-    DictionaryArray::try_new(keys, Arc::new(names.clone()))
+fn coded(names: &StringArray, numbers: impl Iterator<Item = u32>) -> Result<DictionaryArray<UInt32Type>> {
+    DictionaryArray::try_new(UInt32Array::from_iter_values(numbers), Arc::new(names.clone()))
         .map_err(|e| Error::Internal(format!("a kernel numbers texts that it does not have: {e}")))
 }
 

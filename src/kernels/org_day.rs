@@ -6,9 +6,9 @@ use arrow::array::{BooleanArray, Date32Array, Int64Array, RecordBatch, StringArr
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{days, read, side_by_side};
+use super::days::{by_month, days, read, side_by_side};
 use super::pairs::{PERSONAL, Pairs};
-use super::{Frame, Input, Inputs, Rows, Shared, batch, files_of};
+use super::{Frame, Input, Inputs, Rows, Shared, batch, coded, files_of, texts};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
@@ -39,12 +39,15 @@ struct Work {
     thresholds: Thresholds,
 }
 
-/// What an organisation used on a day.
+/// A row of the result.
 struct OrgDay {
+    day: Day,
     org: u32,
+    users: i64,
     apps: i64,
     over_threshold: i64,
     usage_ms: i64,
+    is_dag: bool,
 }
 
 /// The active organisations of all days.
@@ -62,7 +65,13 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
         }
     }
     let (pairs, schema) = (Arc::clone(&shared.apps), Arc::clone(schema));
-    Ok(Some(Box::new(side_by_side(work, move |work| of_day(work, &pairs, &schema)))))
+    let all_pairs = Arc::clone(&pairs);
+    let days = side_by_side(work, move |work| Ok((work.day, of_day(work, &pairs)?)));
+    let rows = by_month(days, move |orgs| {
+        let names = texts(&all_pairs.known().orgs);
+        of_month(orgs, &names, &schema)
+    });
+    Ok(Some(Box::new(rows)))
 }
 
 // By the day on which they hold.
@@ -84,73 +93,70 @@ fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
     Ok(by_day)
 }
 
-fn of_day(work: &Work, pairs: &Pairs, schema: &SchemaRef) -> Result<RecordBatch> {
-    let orgs = orgs(work, pairs)?;
-    let chunks = read(USERS, &work.users)?;
-    let mut users = Vec::new();
-    for chunk in &chunks {
-        let (orgs, counts) = (chunk.texts("org_id")?.each(|org| org), chunk.numbers("users")?);
-        users.extend(counts.iter().enumerate().map(|(row, &count)| (orgs.of(row), count)));
-    }
-    let known = pairs.known();
-    let mut orgs = orgs.iter().map(|org| (known.orgs.text(org.org), org)).collect::<Vec<_>>();
-    // A large day has several files, and no organisation is in two of them.
-    if work.apps.len() > 1 {
-        orgs.sort_unstable_by_key(|(org, _)| *org);
-        users.sort_unstable();
-    }
-    let mut users = users.into_iter().peekable();
-    let mut counted: Vec<(&str, i64, &OrgDay)> = Vec::with_capacity(orgs.len());
-    for (name, org) in orgs {
-        while users.next_if(|(other, _)| *other < name).is_some() {}
-        if let Some((_, users)) = users.next_if(|(other, _)| *other == name) {
-            counted.push((name, users, org));
-        }
-    }
-    let Thresholds { org_min_usage_ms, min_apps, min_users, .. } = work.thresholds;
-    let is_dag = |(_, users, org): &(&str, i64, &OrgDay)| {
-        Some(org.usage_ms >= org_min_usage_ms && org.over_threshold >= min_apps && *users >= min_users)
-    };
-    let number = |value: fn(&OrgDay) -> i64| Int64Array::from_iter_values(counted.iter().map(|(.., org)| value(org)));
-    batch(
-        schema,
-        vec![
-            Arc::new(Date32Array::from_value(work.day, counted.len())),
-            Arc::new(StringArray::from_iter_values(counted.iter().map(|(name, ..)| name))),
-            Arc::new(Int64Array::from_iter_values(counted.iter().map(|(_, users, _)| *users))),
-            Arc::new(number(|org| org.apps)),
-            Arc::new(number(|org| org.over_threshold)),
-            Arc::new(number(|org| org.usage_ms)),
-            Arc::new(counted.iter().map(is_dag).collect::<BooleanArray>()),
-        ],
-    )
-}
-
-/// The organisations with a human event, in the order of the files.
-fn orgs(work: &Work, pairs: &Pairs) -> Result<Vec<OrgDay>> {
-    let mut orgs: Vec<OrgDay> = Vec::new();
+/// The organisations with a human event and users, in the order of their ids.
+fn of_day(work: &Work, pairs: &Pairs) -> Result<Vec<OrgDay>> {
+    let users = users(work, pairs)?;
+    let mut orgs = Vec::new();
     for input in &work.apps {
         let file = pairs.file(&input.path)?;
-        let mut rows = file.rows.iter();
+        let mut usage_ms = Vec::with_capacity(file.rows.len());
         for chunk in USAGE.read(&input.path)? {
-            let chunk = chunk?;
-            let known = pairs.known();
-            for (&usage_ms, row) in
-                chunk.numbers("usage_ms")?.iter().zip(rows.by_ref()).filter(|(_, row)| row.is_human())
-            {
-                let (org, _) = known.ids[row.pair()];
-                if org == PERSONAL {
-                    continue;
-                }
-                let counted = match orgs.last_mut() {
-                    Some(last) if last.org == org => last,
-                    _ => orgs.push_mut(OrgDay { org, apps: 0, over_threshold: 0, usage_ms: 0 }),
-                };
-                counted.apps += 1;
-                counted.over_threshold += i64::from(usage_ms >= work.thresholds.app_min_usage_ms);
-                counted.usage_ms += usage_ms;
+            usage_ms.extend_from_slice(chunk?.numbers(USAGE.others[0])?);
+        }
+        for (org, places) in file.orgs().filter(|(org, _)| *org != PERSONAL) {
+            let users = users.get(org as usize).copied().unwrap_or(0);
+            let used = file.rows[places.clone()].iter().zip(&usage_ms[places]).filter(|(row, _)| row.is_human());
+            if users > 0 {
+                orgs.extend(of_org(work, org, users, used.map(|(_, usage_ms)| *usage_ms)));
             }
         }
     }
+    // A large day has several files, and no organisation is in two of them.
+    if work.apps.len() > 1 {
+        let known = pairs.known();
+        orgs.sort_unstable_by_key(|org| known.orgs.text(org.org));
+    }
     Ok(orgs)
+}
+
+/// What an organisation used on a day, by the usage of each app; `None` if it used none.
+fn of_org(work: &Work, org: u32, users: i64, used: impl Iterator<Item = i64>) -> Option<OrgDay> {
+    let Thresholds { org_min_usage_ms, app_min_usage_ms, min_apps, min_users } = work.thresholds;
+    let (mut apps, mut over_threshold, mut usage_ms) = (0, 0, 0);
+    for of_app in used {
+        apps += 1;
+        over_threshold += i64::from(of_app >= app_min_usage_ms);
+        usage_ms += of_app;
+    }
+    let is_dag = usage_ms >= org_min_usage_ms && over_threshold >= min_apps && users >= min_users;
+    (apps > 0).then_some(OrgDay { day: work.day, org, users, apps, over_threshold, usage_ms, is_dag })
+}
+
+/// The users of each organisation, by its number.
+fn users(work: &Work, pairs: &Pairs) -> Result<Vec<i64>> {
+    let mut users = Vec::new();
+    for chunk in read(USERS, &work.users)? {
+        let (orgs, counts) = (pairs.orgs(chunk.texts(USERS.texts[0])?), chunk.numbers(USERS.others[0])?);
+        users.resize(pairs.known().orgs.len(), 0);
+        for (row, &count) in counts.iter().enumerate() {
+            users[orgs.of(row) as usize] = count;
+        }
+    }
+    Ok(users)
+}
+
+fn of_month(orgs: &[OrgDay], names: &StringArray, schema: &SchemaRef) -> Result<RecordBatch> {
+    let number = |value: fn(&OrgDay) -> i64| Arc::new(Int64Array::from_iter_values(orgs.iter().map(value)));
+    batch(
+        schema,
+        vec![
+            Arc::new(Date32Array::from_iter_values(orgs.iter().map(|org| org.day))),
+            Arc::new(coded(names, orgs.iter().map(|org| org.org))?),
+            number(|org| org.users),
+            number(|org| org.apps),
+            number(|org| org.over_threshold),
+            number(|org| org.usage_ms),
+            Arc::new(orgs.iter().map(|org| Some(org.is_dag)).collect::<BooleanArray>()),
+        ],
+    )
 }

@@ -6,7 +6,7 @@ use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
 use super::pairs::PERSONAL;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, keys, texts};
+use super::{Frame, Inputs, Rows, Shared, batch, coded, texts};
 use crate::error::Result;
 use crate::period::{Day, Grain};
 
@@ -26,16 +26,13 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
             Some((known, seen)) if *known == month => seen,
             _ => &mut months.push_mut((month, Vec::new())).1,
         };
-        let known = shared.apps.known();
-        last_seen.resize(known.orgs.len(), None);
-        for row in files.iter().flat_map(|file| &file.rows) {
-            let (org, _) = known.ids[row.pair()];
+        last_seen.resize(shared.apps.known().orgs.len(), None);
+        for (org, _) in files.iter().flat_map(|file| file.orgs()) {
             if org != PERSONAL && last_seen[org as usize].replace(month) != Some(month) {
                 seen.push((org, day));
                 held += size_of::<Seen>();
             }
         }
-        drop(known);
         if !shared.apps.fit(frame, held) {
             return Ok(None);
         }
@@ -55,7 +52,7 @@ fn of_month(month: Day, seen: &[Seen], names: &StringArray, schema: &SchemaRef) 
         schema,
         vec![
             Arc::new(Date32Array::from_value(month, seen.len())),
-            Arc::new(coded(names, keys(seen.iter().map(|(org, _)| *org)))?),
+            Arc::new(coded(names, seen.iter().map(|(org, _)| *org))?),
             Arc::new(Date32Array::from_iter_values(seen.iter().map(|(_, day)| *day))),
         ],
     )

@@ -2,15 +2,16 @@
 //! number of its pair of ids, and whether two counts of it are above zero. It does not know what is made of them.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::days::{days, side_by_side};
 use super::{Frame, Input, Inputs, files_of};
-use crate::columns::Wanted;
+use crate::columns::{self, Texts, Wanted};
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::period::Day;
@@ -63,6 +64,8 @@ pub(super) struct FileOfPairs {
     pub(super) rows: Vec<Row>,
     /// All events of them.
     pub(super) events: i64,
+    // The organisations, and where the rows of each end.
+    orgs: Vec<(u32, u32)>,
 }
 
 /// A row: its pair's number, and in the two lowest bits whether there was a human event, and whether it is marked.
@@ -101,9 +104,19 @@ impl Row {
 }
 
 impl FileOfPairs {
+    /// The places of each organisation's rows, in the order of the file.
+    pub(super) fn orgs(&self) -> impl Iterator<Item = (u32, Range<usize>)> {
+        self.orgs.iter().scan(0, |start, &(org, end)| Some((org, std::mem::replace(start, end as usize)..end as usize)))
+    }
+
+    /// The rows of each organisation, in the order of the file.
+    pub(super) fn by_org(&self) -> impl Iterator<Item = (u32, &[Row])> {
+        self.orgs().map(|(org, places)| (org, &self.rows[places]))
+    }
+
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(self.rows.as_slice())
+        size_of_val(self.rows.as_slice()) + size_of_val(self.orgs.as_slice())
     }
 }
 
@@ -126,9 +139,37 @@ impl Pairs {
         Ok(side_by_side(days(files_of(inputs, self.rollup.table)?)?, move |(day, files)| Ok((*day, read(files)?))))
     }
 
-    /// What is known by now. It must not be held while a day is waited for, whose reader adds to it.
+    /// What is known by now. Who holds it keeps readers of files waiting, so it is to be let go before a day's rows are
+    /// looked at; see [`Self::learn`]. It must not be asked for by who holds it already: a reader that waits stands between.
     pub(super) fn known(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds to the ids of pairs those of the pairs that were met since.
+    pub(super) fn learn(&self, ids: &mut Vec<(u32, u32)>) {
+        ids.extend_from_slice(&self.known().ids[ids.len()..]);
+    }
+
+    /// Numbers texts that are the other ids of pairs, or ids like them. Those that are known, most of them after the first
+    /// days, are looked up by many threads at once.
+    pub(super) fn others<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
+        let found = texts.found(&self.known().others);
+        texts.numbered_as(found, &mut self.more().others)
+    }
+
+    /// Numbers the ids of organisations in the same way.
+    pub(super) fn orgs<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
+        let found = texts.found(&self.known().orgs);
+        texts.numbered_as(found, &mut self.more().orgs)
+    }
+
+    /// How many other ids are known.
+    pub(super) fn count_of_others(&self) -> usize {
+        self.known().others.len()
+    }
+
+    fn more(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether what is known fits into a kernel's memory, beside so many bytes.
@@ -140,7 +181,7 @@ impl Pairs {
     pub(super) fn file(&self, path: &Path) -> Result<Arc<FileOfPairs>> {
         let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Arc::clone(files().by_path.entry_ref(path).or_default());
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&place);
         if let Some(file) = &*place {
             return Ok(Arc::clone(file));
         }
@@ -155,18 +196,38 @@ impl Pairs {
 
     fn read(&self, path: &Path) -> Result<FileOfPairs> {
         let Rollup { table, ids, counts } = self.rollup;
-        let mut file = FileOfPairs { rows: Vec::new(), events: 0 };
+        let mut file = FileOfPairs { rows: Vec::new(), events: 0, orgs: Vec::new() };
         for chunk in (Wanted { table, texts: ids, others: counts }).read(path)? {
             let chunk = chunk?;
             let [orgs, others] = [chunk.texts(ids[0])?, chunk.texts(ids[1])?];
             let [events, human, marks] = counts.map(|name| chunk.numbers(name));
             let [events, human, marks] = [events?, human?, marks?];
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            let (orgs, others) = (orgs.numbered(&mut known.orgs), others.numbered(&mut known.others));
+            let (orgs, others) = (self.orgs(orgs), self.others(others));
+            let start = file.rows.len();
             file.rows.reserve(chunk.rows());
+            let mut new = Vec::new();
+            let known = self.known();
             for (row, (&human, &marks)) in human.iter().zip(marks).enumerate() {
+                let org = orgs.of(row);
+                let pair = known.find(org, others.of(row));
+                file.rows.push(Row::new(pair.unwrap_or(0), human > 0, marks > 0));
+                if pair.is_none() {
+                    new.push(row);
+                }
+                match file.orgs.last_mut() {
+                    Some((last, end)) if *last == org => *end += 1,
+                    last => {
+                        let before = last.map_or(0, |(_, end)| *end);
+                        file.orgs.push((org, before + 1));
+                    }
+                }
+            }
+            drop(known);
+            let mut known = self.more();
+            for row in new {
                 let pair = known.number(orgs.of(row), others.of(row));
-                file.rows.push(Row::new(pair, human > 0, marks > 0));
+                let flags = &mut file.rows[start + row];
+                *flags = Row::new(pair, flags.is_human(), flags.is_marked());
             }
             if known.ids.len() > Row::MOST_PAIRS {
                 let most = Row::MOST_PAIRS;
@@ -178,16 +239,34 @@ impl Pairs {
             file.events += events.iter().sum::<i64>();
         }
         file.rows.shrink_to_fit();
+        file.orgs.shrink_to_fit();
         Ok(file)
     }
 }
 
+// Locks a file. Who would wait for another thread that reads it does other work meanwhile, such as to read the next one.
+fn lock<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
+    loop {
+        match place.try_lock() {
+            Ok(place) => return place,
+            Err(TryLockError::Poisoned(place)) => return place.into_inner(),
+            Err(TryLockError::WouldBlock) if rayon::yield_now() == Some(rayon::Yield::Executed) => {}
+            Err(TryLockError::WouldBlock) => return place.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
 impl Known {
+    fn find(&self, org: u32, other: u32) -> Option<u32> {
+        let is_same = |&number: &u32| self.ids[number as usize] == (org, other);
+        self.numbers.find(self.hasher.hash_one(as_one(org, other)), is_same).copied()
+    }
+
     fn number(&mut self, org: u32, other: u32) -> u32 {
         let Self { ids, hasher, numbers, .. } = self;
         let is_same = |&number: &u32| ids[number as usize] == (org, other);
-        let rehash = |&number: &u32| hasher.hash_one(ids[number as usize]);
-        match numbers.entry(hasher.hash_one((org, other)), is_same, rehash) {
+        let hash = |(org, other)| hasher.hash_one(as_one(org, other));
+        match numbers.entry(hash((org, other)), is_same, |&number| hash(ids[number as usize])) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(slot) => {
                 let number = u32::try_from(ids.len()).unwrap_or(u32::MAX);
@@ -204,6 +283,11 @@ impl Known {
         let pairs = self.ids.len() * (size_of::<(u32, u32)>() + 2 * size_of::<u32>());
         self.orgs.bytes() + self.others.bytes() + pairs
     }
+}
+
+// One number is hashed in half the time of two.
+fn as_one(org: u32, other: u32) -> u64 {
+    u64::from(org) << 32 | u64::from(other)
 }
 
 #[cfg(test)]
@@ -246,11 +330,12 @@ mod tests {
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
         write(&one, ([&["", "a", "a"], &["x", "x", "y"]], [&[3, 4, 5], &[3, 0, 5], &[0, 4, 0]]));
         write(&other, ([&["a", "b"], &["y", "x"]], [&[1, 1], &[0, 1], &[0, 1]]));
-        for (room, is_kept) in [(0, [false, false]), (12, [true, false]), (20, [true, true])] {
+        for (room, is_kept) in [(0, [false, false]), (28, [true, false]), (52, [true, true])] {
             let pairs = Pairs::new(&APPS, room);
             let files = [&one, &other].map(|path| pairs.file(path).expect("rows"));
             assert_eq!(files.each_ref().map(|file| file.events), [12, 2]);
             assert_eq!(files[0].rows[2].pair(), files[1].rows[0].pair());
+            assert_eq!(files[0].orgs().collect::<Vec<_>>(), [(PERSONAL, 0..1), (1, 1..3)]);
             let again = [&one, &other].map(|path| pairs.file(path).expect("rows"));
             assert_eq!([0, 1].map(|place| Arc::ptr_eq(&files[place], &again[place])), is_kept);
             let row = |pair: &str, is_human, is_marked| (pair.to_owned(), is_human, is_marked);

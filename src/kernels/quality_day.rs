@@ -20,7 +20,7 @@ const APPS: Wanted = Wanted { table: "apps", texts: &["app_id"], others: &[] };
 
 /// The ids of one kind, by their numbers.
 struct Ids {
-    // Those in the dimension file; none if it is not given.
+    // Those in the dimension file; if it is not given, none is missed.
     known: Option<HashSet<String>>,
     are_known: Vec<bool>,
     // The last day on which an unknown one was counted.
@@ -41,28 +41,31 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     let mut users = Ids::read(USERS, inputs, frame.given.users)?;
     let mut apps = Ids::read(APPS, inputs, frame.given.apps)?;
     let mut qualities: Vec<Quality> = Vec::new();
+    let mut ids = Vec::new();
     for day in shared.apps.days(inputs)? {
         let (day, files) = day?;
-        let known = shared.apps.known();
-        let pairs = || pairs(&files).map(|pair| known.ids[pair]);
-        let unknown_orgs = orgs.unknown(day, &known.orgs, pairs().map(|(org, _)| org).filter(|org| *org != PERSONAL));
-        let unknown_apps = apps.unknown(day, &known.others, pairs().map(|(_, app)| app));
+        shared.apps.learn(&mut ids);
+        orgs.learn(&shared.apps.known().orgs);
+        apps.learn(&shared.apps.known().others);
+        let of_day = files.iter().flat_map(|file| file.orgs()).map(|(org, _)| org);
+        let unknown_orgs = orgs.unknown(day, of_day.filter(|org| *org != PERSONAL));
+        let unknown_apps = apps.unknown(day, pairs(&files).map(|pair| ids[pair].1));
         let events = files.iter().map(|file| file.events).sum();
         qualities.push(Quality { day, events, unknown: [unknown_orgs, 0, unknown_apps] });
-        drop(known);
         if !shared.apps.fit(frame, 0) {
             return Ok(None);
         }
     }
     if frame.given.users {
+        ids.clear();
         for day in shared.users.days(inputs)? {
             let (day, files) = day?;
-            let known = shared.users.known();
-            let unknown = users.unknown(day, &known.others, pairs(&files).map(|pair| known.ids[pair].1));
+            shared.users.learn(&mut ids);
+            users.learn(&shared.users.known().others);
+            let unknown = users.unknown(day, pairs(&files).map(|pair| ids[pair].1));
             if let Ok(place) = qualities.binary_search_by_key(&day, |quality| quality.day) {
                 qualities[place].unknown[1] = unknown;
             }
-            drop(known);
             if !shared.users.fit(frame, 0) {
                 return Ok(None);
             }
@@ -100,12 +103,16 @@ impl Ids {
         Ok(Self { known, are_known: Vec::new(), last_days: Vec::new() })
     }
 
+    /// Looks up ids that were numbered since.
+    fn learn(&mut self, names: &Names) {
+        let is_known = |id: &str| self.known.as_ref().is_none_or(|known| known.contains(id));
+        self.are_known.extend(names.texts_after(self.are_known.len()).map(is_known));
+        self.last_days.resize(names.len(), None);
+    }
+
     /// How many ids of a day are not known, each counted once.
-    fn unknown(&mut self, day: Day, names: &Names, ids: impl Iterator<Item = u32>) -> i64 {
-        let Self { known, are_known, last_days } = self;
-        let Some(known) = known else { return 0 };
-        are_known.extend(names.texts_after(are_known.len()).map(|id| known.contains(id)));
-        last_days.resize(names.len(), None);
+    fn unknown(&mut self, day: Day, ids: impl Iterator<Item = u32>) -> i64 {
+        let Self { are_known, last_days, .. } = self;
         let is_new = |id: &u32| {
             let id = *id as usize;
             !are_known[id] && last_days[id].replace(day) != Some(day)

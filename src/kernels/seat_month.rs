@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch,
 use arrow::datatypes::SchemaRef;
 
 use super::pairs::FileOfPairs;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, keys, texts};
+use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, texts};
 use crate::error::Result;
 use crate::period::{Day, Grain};
 
@@ -137,8 +137,8 @@ fn batches(
             schema,
             vec![
                 Arc::new(Date32Array::from_value(month, some.len())),
-                Arc::new(coded(&names.0, keys(some.iter().map(|seat| seat.user)))?),
-                Arc::new(coded(&names.1, keys(some.iter().map(|seat| seat.org)))?),
+                Arc::new(coded(&names.0, some.iter().map(|seat| seat.user))?),
+                Arc::new(coded(&names.1, some.iter().map(|seat| seat.org))?),
                 Arc::new(others),
                 number(|seat| seat.active),
                 number(|seat| seat.check_ins),

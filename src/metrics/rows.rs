@@ -1,14 +1,16 @@
 //! Checks of every row of a result: sorted and unique by its key, nothing missing that must be there, values in bounds.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_comparator};
 use arrow::compute::{SortOptions, cast};
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::util::display::array_value_to_string;
 
 use crate::catalog::{Checks, Column, Query};
 use crate::error::{Error, Result};
+use crate::store::coded_type;
 
 /// Checks batches that follow each other; it remembers the last key it saw.
 pub(super) struct Checked {
@@ -33,12 +35,14 @@ impl Checked {
         Ok(Self { schema, columns: query.columns.clone(), key, last: None })
     }
 
-    /// The batch in the declared types, or `Error::Data` that names the first bad row of the first bad column.
+    /// The batch in the declared types, texts as codes if they came like that, or `Error::Data` that names the first bad row of the first bad column.
     pub(super) fn check(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let internal = |e: arrow::error::ArrowError| Error::Internal(e.to_string());
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
-        for (array, field) in batch.columns().iter().zip(self.schema.fields()) {
-            arrays.push(cast(array, field.data_type()).map_err(internal)?);
+        for ((array, field), column) in batch.columns().iter().zip(self.schema.fields()).zip(&self.columns) {
+            // Texts that are coded as files have them are written like that.
+            let stays = array.data_type() == &coded_type() && column.checks == Checks::default();
+            arrays.push(if stays { Arc::clone(array) } else { cast(array, field.data_type()).map_err(internal)? });
         }
         for (column, array) in self.columns.iter().zip(&arrays) {
             if let Some((row, wrong)) = first_wrong(column, array) {
@@ -47,7 +51,19 @@ impl Checked {
             }
         }
         self.check_order(&arrays)?;
-        RecordBatch::try_new(SchemaRef::clone(&self.schema), arrays).map_err(internal)
+        RecordBatch::try_new(self.schema_of(&arrays), arrays).map_err(internal)
+    }
+
+    // The declared columns, of which some may be coded.
+    fn schema_of(&self, arrays: &[ArrayRef]) -> SchemaRef {
+        let fields = self.schema.fields().iter().zip(arrays).map(|(field, array)| {
+            if field.data_type() == array.data_type() {
+                Arc::clone(field)
+            } else {
+                Arc::new(Field::new(field.name(), array.data_type().clone(), field.is_nullable()))
+            }
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     fn check_order(&mut self, arrays: &[ArrayRef]) -> Result<()> {

@@ -156,6 +156,26 @@ fn what_passes_has_the_declared_types() {
 }
 
 #[test]
+fn coded_texts_stay_coded_unless_they_are_checked() {
+    const KIND: &str = "name = \"kind\"\ntype = \"text\"\nchecks = { one_of = [\"a\", \"b\"] }";
+    let coded = |texts: [&str; 3]| {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        arrow::compute::cast(&texts, &crate::store::coded_type()).expect("codes")
+    };
+    let query = query("\"org_id\"", &[ORG, KIND]);
+    let check = |orgs, kinds| {
+        let batch = RecordBatch::try_from_iter([("org_id", coded(orgs)), ("kind", coded(kinds))]).expect("a batch");
+        Checked::new(&query).expect("a start").check(&batch)
+    };
+    let checked = check(["a", "b", "c"], ["b", "a", "b"]).expect("nothing is wrong");
+    let types = [crate::store::coded_type(), DataType::Utf8];
+    assert_eq!(checked.columns().iter().map(|column| column.data_type().clone()).collect::<Vec<_>>(), types);
+    let wrong = |orgs, kinds| check(orgs, kinds).expect_err("something is wrong").to_string();
+    assert!(wrong(["a", "a", "c"], ["b", "a", "b"]).contains("org_id=`a` comes twice"));
+    assert!(wrong(["a", "b", "c"], ["b", "x", "b"]).contains("`x`, which is none of a, b"));
+}
+
+#[test]
 fn booleans_need_no_bounds() {
     let query = query("\"day\"", &[DAY, "name = \"is_complete\"\ntype = \"boolean\""]);
     let columns: [(&str, ArrayRef); 2] =
