@@ -27,11 +27,12 @@ use datafusion::physical_plan::expressions::Column;
 use datafusion::scalar::ScalarValue;
 use object_store::ObjectMeta;
 use object_store::path::Path as ObjectPath;
+use serde_json::Value;
 
 use super::reader::{Files, Place};
 use crate::error::{Error, Result};
 use crate::period::Day;
-use crate::store::{DataFile, TableFiles};
+use crate::store::{DataFile, TableFiles, column_bounds};
 
 const DAY: &str = "day";
 
@@ -48,12 +49,13 @@ pub(super) struct Table {
     files: Vec<File>,
 }
 
-/// A file with the paths that the engine reads it by, here and elsewhere.
+/// A file with the paths that the engine reads it by, here and elsewhere, and what is known of its columns.
 #[derive(Debug, Clone)]
 struct File {
     data: DataFile,
     place: Place,
     location: ObjectPath,
+    columns: Vec<ColumnStatistics>,
 }
 
 impl Table {
@@ -71,7 +73,7 @@ impl Table {
             return Err(wrong(format!("has a file with {what}: {}", file.path)));
         }
         let root = std::path::absolute(&table.root).map_err(|e| Error::path("find folder", &table.root, e))?;
-        let files = table.files.iter().filter(|file| file.rows > 0).map(|file| locate(&root, file));
+        let files = table.files.iter().filter(|file| file.rows > 0).map(|file| locate(&root, file, table));
         let mut schema = TableSchema::builder(Arc::clone(&table.schema));
         if table.by_day {
             schema = schema.with_table_partition_cols(vec![Arc::new(Field::new(DAY, DataType::Date32, false))]);
@@ -122,7 +124,7 @@ impl Table {
         let partitions = DFSchema::from_unqualified_fields(self.schema.table_partition_cols().clone(), [].into())?;
         let mut selected = Vec::new();
         for file in &self.files {
-            let file = file.to_partitioned(self.schema.file_schema());
+            let file = file.to_partitioned();
             selected.extend(filter_partitioned_file(file, &about_days, &partitions)?);
         }
         Ok(selected)
@@ -151,27 +153,38 @@ impl Table {
         Statistics { num_rows: rows, total_byte_size: bytes, column_statistics: columns }
     }
 
-    /// The order in which each group gives its rows, as far as the list proves it: groups of one file by the day and the
-    /// file's key, groups of files of rising days by the day. A key stops at the first column that may be null, since
+    /// The order in which each group gives its rows, as far as the list proves it: by the day and the file's key, where each
+    /// file of a group is of later days than the one before it. A key stops at the first column that may be null, since
     /// the list does not say where nulls stand. Only one order is told, although a group of one day is sorted by its
     /// key alone too: an exchange that merges groups keeps one, and DataFusion would go on to trust both.
     fn order_of(&self, groups: &[FileGroup]) -> Option<LexOrdering> {
         if !self.is_local {
             return None;
         }
-        let single = groups.iter().all(|group| group.len() == 1);
-        let rising = groups.iter().flat_map(|group| group.files().windows(2)).all(|pair| match pair {
-            [before, after] => before.partition_values < after.partition_values,
-            _ => true,
-        });
         let columns = self.schema.table_schema();
-        let day = (self.by_day && rising).then_some(DAY);
-        let key = self.sort_key.iter().map(String::as_str).filter(|_| single).map_while(|name| {
-            let field = columns.field_with_name(name).ok()?;
-            (!field.is_nullable()).then_some(name)
+        let key = self.sort_key.iter().map_while(|name| {
+            let (place, field) = columns.column_with_name(name)?;
+            (!field.is_nullable()).then_some((name.as_str(), place))
         });
-        let order = day.into_iter().chain(key).filter_map(|name| Some(ascending(name, columns.index_of(name).ok()?)));
-        LexOrdering::new(order)
+        let day = columns.index_of(DAY).ok().filter(|_| self.by_day).map(|place| (DAY, place));
+        let mut order = day.into_iter().chain(key).peekable();
+        if groups.iter().any(|group| group.len() > 1) {
+            let (_, first) = *order.peek()?;
+            let follows =
+                |pair: &[PartitionedFile]| Some(bounds(pair.first()?, first)?.1 < bounds(pair.last()?, first)?.0);
+            if !groups.iter().flat_map(|group| group.files().windows(2)).all(|pair| follows(pair) == Some(true)) {
+                return None;
+            }
+        }
+        // DataFusion believes no order of several files without the bounds of all its columns.
+        let is_believed = |place: usize| {
+            groups
+                .iter()
+                .filter(|group| group.len() > 1)
+                .flat_map(FileGroup::iter)
+                .all(|file| bounds(file, place).is_some())
+        };
+        LexOrdering::new(order.take_while(|(_, place)| is_believed(*place)).map(|(name, place)| ascending(name, place)))
     }
 }
 
@@ -232,7 +245,7 @@ impl TableProvider for Table {
 }
 
 impl File {
-    fn to_partitioned(&self, schema: &SchemaRef) -> PartitionedFile {
+    fn to_partitioned(&self) -> PartitionedFile {
         let meta = ObjectMeta {
             location: self.location.clone(),
             last_modified: chrono::DateTime::UNIX_EPOCH,
@@ -244,7 +257,7 @@ impl File {
         let statistics = Statistics {
             num_rows: usize::try_from(self.data.rows).map_or(Precision::Absent, Precision::Exact),
             total_byte_size: Precision::Inexact(bytes),
-            column_statistics: columns_without_values(schema),
+            column_statistics: self.columns.clone(),
         };
         let day: Vec<ScalarValue> = self.data.day.iter().map(|day: &Day| ScalarValue::Date32(Some(*day))).collect();
         // The values of the partition come first: they add the statistics of their columns.
@@ -255,10 +268,36 @@ impl File {
     }
 }
 
-fn locate(root: &Path, file: &DataFile) -> Result<File> {
+fn locate(root: &Path, file: &DataFile, table: &TableFiles) -> Result<File> {
     let path = root.join(&file.path);
     let location = ObjectPath::from_absolute_path(&path).map_err(|e| Error::path("find file", &path, e))?;
-    Ok(File { data: file.clone(), place: Place(path), location })
+    let mut columns = columns_without_values(&table.schema);
+    // Where the key begins and ends is what tells whether files follow each other.
+    for (name, (least, greatest)) in table.sort_key.iter().zip(column_bounds(&file.stats, &table.sort_key)) {
+        let Ok(place) = table.schema.index_of(name) else { continue };
+        let value = |bound: Option<Value>| {
+            let bound = ScalarValue::try_from_string(as_text(&bound?)?, table.schema.field(place).data_type()).ok()?;
+            Some(Precision::Inexact(bound))
+        };
+        columns[place].min_value = value(least).unwrap_or_default();
+        columns[place].max_value = value(greatest).unwrap_or_default();
+    }
+    Ok(File { data: file.clone(), place: Place(path), location, columns })
+}
+
+// A bound as statistics in JSON have it.
+fn as_text(bound: &Value) -> Option<String> {
+    match bound {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+// The least and the greatest value of a column in a file.
+fn bounds(file: &PartitionedFile, column: usize) -> Option<(&ScalarValue, &ScalarValue)> {
+    let column = file.statistics.as_ref()?.column_statistics.get(column)?;
+    column.min_value.get_value().zip(column.max_value.get_value())
 }
 
 fn columns_without_values(schema: &SchemaRef) -> Vec<ColumnStatistics> {
@@ -361,6 +400,26 @@ mod tests {
         check_order(&[Some(1), Some(2)], 1, "day@2");
         check_order(&[Some(1), Some(1)], 1, "");
         check_order(&[Some(1), Some(1), Some(2)], 3, "day@2, org@0");
+    }
+
+    fn check_order_of_bounds(days: &[Option<Day>], orgs: &[(&str, &str)], expected: &str) {
+        let bounded = |(day, (least, greatest)): (&Option<Day>, &(&str, &str))| {
+            let stats = format!(r#"{{"minValues":{{"org":"{least}"}},"maxValues":{{"org":"{greatest}"}}}}"#);
+            DataFile { stats, ..file(*day, 10) }
+        };
+        let table = Table::new(&list(days.iter().zip(orgs).map(bounded).collect())).expect("table");
+        let groups = even_groups(table.select(&[]).expect("files"), 1);
+        let order = table.order_of(&groups).map(|order| order.to_string()).unwrap_or_default();
+        assert_eq!(order.replace(" ASC NULLS LAST", ""), expected, "{days:?} with {orgs:?}");
+    }
+
+    #[test]
+    fn files_that_follow_each_other_are_in_order() {
+        check_order_of_bounds(&[None, None], &[("a", "c"), ("d", "e")], "org@0");
+        check_order_of_bounds(&[None, None], &[("a", "c"), ("c", "e")], "");
+        check_order_of_bounds(&[None, None], &[("d", "e"), ("a", "c")], "");
+        check_order_of_bounds(&[Some(1), Some(2)], &[("a", "c"), ("b", "d")], "day@2, org@0");
+        check_order_of_bounds(&[Some(1), Some(1)], &[("a", "c"), ("d", "e")], "");
     }
 
     /// One column of numbers over three days, in files of four row groups each.

@@ -24,7 +24,7 @@ pub use files::{DataFile, TableFiles, write_files};
 pub use groups::Packing;
 pub use snapshot::Snapshot;
 pub use staging::{STAGED_FILE_COLUMN, Staging, staged_schema};
-pub use stats::day_bounds;
+pub use stats::{column_bounds, day_bounds};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -35,6 +35,14 @@ pub(super) fn integer_bounds(stats: &str, column: &str) -> Option<(i64, i64)> {
     Some((bound("minValues")?, bound("maxValues")?))
 }
 
+/// The least and greatest value of some columns, as they stand in the JSON of a Delta `add`.
+#[must_use]
+pub fn column_bounds(stats: &str, columns: &[String]) -> Vec<(Option<Value>, Option<Value>)> {
+    let stats = serde_json::from_str::<Value>(stats).unwrap_or_default();
+    let bound = |side: &str, column: &String| stats.get(side)?.get(column).cloned();
+    columns.iter().map(|column| (bound("minValues", column), bound("maxValues", column))).collect()
+}
+
 /// The first and last day of a date column that is never null, from the JSON of a Delta `add`.
 #[must_use]
 pub fn day_bounds(stats: &str, column: &str) -> Option<(Day, Day)> {
