@@ -5,9 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
-use rayon::slice::ParallelSliceMut;
 
 use super::Frame;
 use super::answer::{self, Kind, Shape};
@@ -93,17 +92,16 @@ impl Days {
         for chunk in WANTED.read(path)? {
             let chunk = chunk?;
             let days = chunk.days("day")?;
-            let facts: Vec<&BooleanArray> = FACTS.iter().map(|name| chunk.flags(name)).collect::<Result<_>>()?;
+            let mut facts = vec![0_u8; chunk.rows()];
+            for (name, bit) in FACTS.iter().zip(0..) {
+                for (facts, is_so) in facts.iter_mut().zip(chunk.flags(name)?.values()) {
+                    *facts |= u8::from(is_so) << bit;
+                }
+            }
             let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
             let systems = chunk.texts("systems")?.numbered(&mut self.systems);
             for (row, &day) in days.iter().enumerate().filter(|(_, day)| **day <= as_of) {
-                let bit = |(fact, bit): (&&BooleanArray, u32)| u8::from(fact.value(row)) << bit;
-                self.rows.push(OrgDay {
-                    org: orgs.of(row),
-                    day,
-                    systems: systems.of(row),
-                    facts: facts.iter().zip(0..).map(bit).fold(0, |all, bit| all | bit),
-                });
+                self.rows.push(OrgDay { org: orgs.of(row), day, systems: systems.of(row), facts: facts[row] });
             }
         }
         Ok(())
@@ -112,11 +110,21 @@ impl Days {
     /// The organisations by the places of their ids in order, their days in order with these places, and the systems.
     fn by_org(self) -> (Vec<String>, Vec<OrgDay>, Systems) {
         let Ranks { ranks, numbers } = self.orgs.ranks();
-        let mut rows = self.rows;
-        for row in &mut rows {
-            row.org = ranks[row.org as usize];
+        // Days mostly come one after the other: then to put each behind those of its organisation is to sort them.
+        let mut places = vec![0; ranks.len() + 1];
+        for row in &self.rows {
+            places[ranks[row.org as usize] as usize + 1] += 1;
         }
-        rows.par_sort_unstable_by_key(|row| (row.org, row.day));
+        for org in 1..places.len() {
+            places[org] += places[org - 1];
+        }
+        let mut rows = self.rows.clone();
+        for row in self.rows {
+            let org = ranks[row.org as usize];
+            rows[places[org as usize]] = OrgDay { org, ..row };
+            places[org as usize] += 1;
+        }
+        rows.sort_by_key(|row| (row.org, row.day));
         let ids = numbers.into_iter().map(|number| self.orgs.text(number).to_owned()).collect();
         (ids, rows, Systems::of(&self.systems))
     }
@@ -253,7 +261,8 @@ struct Window {
 }
 
 fn batch(names: &[String], mut windows: Vec<Window>) -> Result<RecordBatch> {
-    windows.par_sort_unstable_by_key(|window| (window.from, window.org));
+    // They come in the order of organisations.
+    windows.sort_by_cached_key(|window| window.from);
     let date =
         |value: fn(&Window) -> Day| -> ArrayRef { Arc::new(Date32Array::from_iter_values(windows.iter().map(value))) };
     let number = |value: &dyn Fn(&Window) -> i64| -> ArrayRef {
