@@ -68,11 +68,14 @@ impl Engine {
     }
 
     /// The same engine, with its memory and its functions, but with no tables yet: what is registered here is not known
-    /// there.
+    /// there. Here a query takes so many threads at most; a cluster has its own.
     #[must_use]
-    pub fn apart(&self) -> Self {
+    pub fn apart(&self, threads: usize) -> Self {
         let state = self.context.state();
-        let config = state.config().clone().with_create_default_catalog_and_schema(true);
+        let mut config = state.config().clone().with_create_default_catalog_and_schema(true);
+        if self.is_local() {
+            config = config.with_target_partitions(threads.clamp(1, self.threads));
+        }
         let state = SessionStateBuilder::new_from_existing(state)
             .with_config(config)
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))

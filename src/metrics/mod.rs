@@ -377,8 +377,8 @@ async fn run(
         }
     }
     let share = if matches!(query.kind, Kind::Frame(_)) { Share::One } else { Share::ByRows };
-    let Some(_place) = places.take(rows, share).await else { return Ok(None) };
-    let engine = engine.apart();
+    let Some(place) = places.take(rows, share).await else { return Ok(None) };
+    let engine = engine.apart(place.threads);
     for table in inputs.values() {
         engine.register(table)?;
     }

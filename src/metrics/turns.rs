@@ -86,6 +86,9 @@ pub(super) struct Places {
 pub(super) struct Place<'a> {
     _room: Option<SemaphorePermit<'a>>,
     _hand: SemaphorePermit<'a>,
+    /// So many threads are its own: one, and those that nobody works on now. A query that is shared out between threads
+    /// takes more work in all than one that is not.
+    pub(super) threads: usize,
 }
 
 impl Places {
@@ -111,7 +114,8 @@ impl Places {
             None => None,
             Some(places) => Some(self.free.acquire_many(places.min(self.all)).await.ok()?),
         };
-        Some(Place { _room: room, _hand: self.hands.acquire().await.ok()? })
+        let hand = self.hands.acquire().await.ok()?;
+        Some(Place { _room: room, _hand: hand, threads: 1 + self.hands.available_permits() })
     }
 
     /// From now on no query begins.
@@ -152,9 +156,9 @@ mod tests {
         assert_eq!(free(&room), (3, 3));
         assert_eq!([room.few, Places::new(8, 64 << 20).few], [FEW_ROWS, 8192]);
         let few = room.take(FEW_ROWS, Share::ByRows).await.expect("a place");
-        assert_eq!(free(&room), (3, 2));
+        assert_eq!((free(&room), few.threads), ((3, 2), 3));
         let much = room.take(PLACE_ROWS, Share::ByRows).await.expect("a place");
-        assert_eq!(free(&room), (1, 1));
+        assert_eq!((free(&room), much.threads), ((1, 1), 2));
         drop((few, much));
         let all = room.take(u64::MAX, Share::ByRows).await.expect("a place");
         assert_eq!(free(&room), (0, 2));
