@@ -96,12 +96,10 @@ impl Codes {
             sorted[rank as usize] = code;
         }
         self.numbers.resize(texts.len(), UNKNOWN);
-        let mut number = 0;
-        for of_text in sorted.chunk_by(|&one, &next| texts[one] == texts[next]) {
+        for (number, of_text) in (0..).zip(sorted.chunk_by(|&one, &next| texts[one] == texts[next])) {
             for &code in of_text {
                 self.numbers[code] = number;
             }
-            number += 1;
         }
         sorted.dedup_by_key(|code| texts[*code]);
         Names::sorted(sorted.into_iter().map(|code| texts[code]))

@@ -25,7 +25,7 @@ pub(super) fn sort_by_number<T: Copy + Send>(
     }
     let mut sorted = items.clone();
     for shift in (0..bits).step_by(DIGIT_BITS as usize) {
-        let digit = |item: &T| (number(item) >> shift) as usize & ((1 << DIGIT_BITS) - 1);
+        let digit = |item: &T| (number(item) >> shift & ((1 << DIGIT_BITS) - 1)) as usize;
         let mut places = [0; 1 << DIGIT_BITS];
         for item in &*items {
             places[digit(item)] += 1;

@@ -88,7 +88,7 @@ pub(super) struct Pages<'a> {
     written: u64,
     unpacked: u64,
     rows: u64,
-    pages: i32,
+    count: i32,
     dictionary: Option<u64>,
     first: Option<u64>,
     offsets: OffsetIndexBuilder,
@@ -106,7 +106,7 @@ impl<'a> Pages<'a> {
             written: 0,
             unpacked: 0,
             rows: 0,
-            pages: 0,
+            count: 0,
             dictionary: None,
             first: None,
             offsets: OffsetIndexBuilder::new(),
@@ -139,7 +139,7 @@ impl<'a> Pages<'a> {
         })?;
         self.first.get_or_insert(page.offset);
         self.rows += rows as u64;
-        self.pages += 1;
+        self.count += 1;
         self.offsets.append_row_count(signed(rows as u64));
         let size = i32::try_from(page.compressed_size).unwrap_or(i32::MAX);
         self.offsets.append_offset_and_size(signed(page.offset), size);
@@ -152,7 +152,7 @@ impl<'a> Pages<'a> {
     pub(super) fn finish(self, descr: ColumnDescPtr, bounds: Option<Bounds>) -> Result<Chunk> {
         let stats = |page_type, encoding, count| PageEncodingStats { page_type, encoding, count };
         let dictionary = self.dictionary.map(|_| stats(PageType::DICTIONARY_PAGE, Encoding::PLAIN, 1));
-        let pages = stats(PageType::DATA_PAGE, self.encoding, self.pages);
+        let pages = stats(PageType::DATA_PAGE, self.encoding, self.count);
         let encodings = dictionary.iter().map(|page| page.encoding).chain([Encoding::RLE, self.encoding]);
         let mut metadata = ColumnChunkMetaData::builder(descr)
             .set_compression(self.packer.compression())
