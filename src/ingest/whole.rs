@@ -223,8 +223,11 @@ fn coded_column(
         Some(coded) => match coded.keys().nulls() {
             None => coded.keys().clone(),
             Some(nulls) => {
-                let code = |(row, code): (usize, &u32)| if nulls.is_valid(row) { *code } else { absent };
-                UInt32Array::from_iter_values(coded.keys().values().iter().enumerate().map(code))
+                let mut codes = coded.keys().values().to_vec();
+                for (code, is_valid) in codes.iter_mut().zip(nulls) {
+                    *code = if is_valid { *code } else { absent };
+                }
+                UInt32Array::from(codes)
             }
         },
     };
@@ -269,8 +272,10 @@ fn mark_bad_ids(ids: &StringArray, is_bad: &mut [bool]) {
     let offsets = ids.value_offsets();
     let range = |row: usize| offsets[row].cast_unsigned() as usize;
     let bytes = &ids.value_data()[range(0)..range(ids.len())];
-    let suspects = bytes.iter().filter(|byte| matches!(byte, 0..0x20 | 0x7f | 0xc2)).count();
-    if suspects > 0 || longest_bytes(ids) > MAX_ID_BYTES {
+    // Without a way out in between, so that many bytes are looked at together.
+    let is_suspect = |byte: &u8| matches!(byte, 0..0x20 | 0x7f | 0xc2);
+    let has_suspect = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is_suspect(byte));
+    if bytes.chunks(1 << 12).any(has_suspect) || longest_bytes(ids) > MAX_ID_BYTES {
         for (row, is_bad) in is_bad.iter_mut().enumerate() {
             *is_bad |= !is_id(ids.value(row));
         }

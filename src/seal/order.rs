@@ -14,6 +14,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
 use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
+use super::sorting::sort_by_number;
 use crate::error::{Error, Result};
 use crate::names::ranks;
 use crate::store::{CODED_COLUMNS, is_same_list};
@@ -101,8 +102,11 @@ pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usi
     }
     let pool = Pool::new(chunks)?;
     let mut packed = Packed::new(chunks, left_out, &pool);
+    // Sealed events are in order already, which the standard sort finds.
+    let is_sealed = chunks.iter().any(|rows| rows.file.is_none());
     match threads {
-        Threads::One => packed.keys.sort(),
+        Threads::One if is_sealed || !packed.sort_by_parts() => packed.keys.sort(),
+        Threads::One => {}
         Threads::All => packed.keys.par_sort(),
     }
     packed.settle_ties(chunks);
@@ -111,10 +115,11 @@ pub(super) fn sort(chunks: &[Rows], left_out: &[Option<&[bool]>], part_rows: usi
     Ok(Order { ids, parts, pool })
 }
 
-// Keys, how many of their bits stand below the organisation, and how many are the row.
+// Keys, how many of their bits stand below the organisation and below the app, and how many are the row.
 struct Packed {
     keys: Vec<u128>,
     org_shift: u32,
+    app_shift: u32,
     row_bits: u32,
 }
 
@@ -145,7 +150,23 @@ impl Packed {
                 keys.push((org_user_app << ts_bits | ts) << row_bits | u128::from(row_id(number, row)));
             }
         }
-        Self { keys, org_shift: user_bits + app_bits + ts_bits + row_bits, row_bits }
+        let app_shift = ts_bits + row_bits;
+        Self { keys, org_shift: user_bits + app_bits + app_shift, app_shift, row_bits }
+    }
+
+    // Sorts keys whose rows ascend: by instant, if they are not in this order as logs mostly are, and then by what stands above.
+    // `false` if that is too much for a number.
+    fn sort_by_parts(&mut self) -> bool {
+        let most = self.keys.iter().max().copied().unwrap_or(0);
+        let Ok(most_above) = u64::try_from(most >> self.app_shift) else { return false };
+        let (app_shift, row_bits) = (self.app_shift, self.row_bits);
+        let most_instant = part((1 << (app_shift - row_bits)) - 1);
+        let instant = |key: &u128| part(key >> row_bits) & most_instant;
+        if !self.keys.is_sorted_by_key(instant) {
+            sort_by_number(Threads::One, &mut self.keys, most_instant, instant);
+        }
+        sort_by_number(Threads::One, &mut self.keys, most_above, |key| part(key >> app_shift));
+        true
     }
 
     // Compares by value what the packed numbers leave open.
@@ -222,6 +243,11 @@ impl<'a> Codes<'a> {
 #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the row, never more than 32")]
 fn row_of(key: u128, row_bits: u32) -> RowId {
     (key & ((1 << row_bits) - 1)) as RowId
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "what is above is masked away or is not there")]
+fn part(packed: u128) -> u64 {
+    packed as u64
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lowest half of what is packed is wanted")]
