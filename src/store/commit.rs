@@ -2,9 +2,7 @@
 //! Each commit is one table's; the order of the commits makes a killed one harmless.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use serde_json::json;
 
@@ -71,9 +69,8 @@ impl Store {
         self.snapshot().await
     }
 
-    /// Commits rollups derived from `base.tables[Events]` with the given hash of who counts, all at once: until the last
-    /// has its commit, they do not agree on where they come from. `Error::Conflict` if a rollup moved since `base`;
-    /// `Error::Internal` if a day that is out of date is not among `files.days`.
+    /// Commits rollups derived from `base.tables[Events]` with the given hash of who counts. `Error::Conflict` if a
+    /// rollup moved since `base`; `Error::Internal` if a day that is out of date is not among `files.days`.
     pub async fn commit_rollups(
         &self,
         _lock: &WriterLock,
@@ -83,7 +80,6 @@ impl Store {
     ) -> Result<()> {
         let days: BTreeSet<Day> = files.days.iter().copied().collect();
         self.check_covered(base, who, &days).await?;
-        let mut changes = Vec::with_capacity(Table::ROLLUPS.len());
         for table in Table::ROLLUPS {
             let files = files.files.remove(&table).unwrap_or_default();
             if let Some(stray) = files.iter().find(|file| file.day.is_none_or(|day| !days.contains(&day))) {
@@ -99,17 +95,8 @@ impl Store {
                 days: days.clone(),
                 facts: BTreeMap::from([("eventsVersion", json!(from)), ("who", json!(who))]),
             };
-            changes.push((table, state, change));
+            self.commit(table, &state, &change)?;
         }
-        let drafts = &self.session_folder()?;
-        // Each waits for the disk several times.
-        thread::scope(|scope| {
-            let commit = |(table, state, change)| scope.spawn(move || self.commit(table, state, change, drafts));
-            let begun =
-                changes.iter().map(|(table, state, change)| commit((*table, state, change))).collect::<Vec<_>>();
-            let panicked = |_| Err(Error::Internal("a thread that commits a rollup panicked".into()));
-            begun.into_iter().try_for_each(|begun| begun.join().unwrap_or_else(panicked))
-        })?;
         self.checkpoint(&Table::ROLLUPS).await
     }
 
@@ -189,7 +176,7 @@ impl Store {
             facts: BTreeMap::from([("batch", json!(batch))]),
             ..Change::default()
         };
-        self.commit(table, &state, &change, &self.session_folder()?)
+        self.commit(table, &state, &change)
     }
 
     // A batch of nothing but duplicates changes no day, but exists all the same.
@@ -203,13 +190,13 @@ impl Store {
             facts: BTreeMap::from([("batch", json!(batch))]),
             ..Change::default()
         };
-        self.commit(Table::Events, events, &change, &self.session_folder()?)
+        self.commit(Table::Events, events, &change)
     }
 
-    fn commit(&self, table: Table, base: &LogState, change: &Change, drafts: &Path) -> Result<()> {
+    fn commit(&self, table: Table, base: &LogState, change: &Change) -> Result<()> {
         let log = self.log(table);
         self.syncs.finish(log.root(), &change.add)?;
-        log.commit(base, change, drafts)
+        log.commit(base, change, &self.session_folder()?)
     }
 
     // The state of a table that a snapshot saw, which must still be the newest.

@@ -57,8 +57,11 @@ impl Syncs {
         if !files.is_empty() {
             self.0.add(&mut queue, [root.to_owned()]);
         }
+        queue.threads += 1;
+        drop(queue);
+        self.0.work();
         let is_at_work = |queue: &mut Queue| queue.threads > 0;
-        let queue = self.0.ended.wait_while(queue, is_at_work).unwrap_or_else(PoisonError::into_inner);
+        let queue = self.0.ended.wait_while(self.0.queue(), is_at_work).unwrap_or_else(PoisonError::into_inner);
         queue.refused.clone().map_or(Ok(()), |refused| Err(Error::Storage(refused)))
     }
 }
@@ -71,9 +74,12 @@ impl Shared {
     fn add(self: &Arc<Self>, queue: &mut Queue, paths: impl IntoIterator<Item = PathBuf>) {
         queue.waiting.extend(paths);
         while queue.threads < queue.waiting.len().min(SYNCS_AT_ONCE) {
-            queue.threads += 1;
             let shared = Arc::clone(self);
-            thread::spawn(move || shared.work());
+            // What no thread can be had for is left to who waits in the end.
+            if thread::Builder::new().spawn(move || shared.work()).is_err() {
+                break;
+            }
+            queue.threads += 1;
         }
     }
 
