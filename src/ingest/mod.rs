@@ -40,6 +40,7 @@ use crate::store::Staging;
 use self::bytes::Progress;
 use self::feed::{Feed, Step};
 use self::inputs::sources;
+use self::parallel::PLACES;
 use self::rejects::Rejects;
 
 const MAX_CHUNK_BYTES: u64 = 4 << 20;
@@ -115,7 +116,7 @@ pub fn read(order: &Order) -> Result<Intake> {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
     };
-    let share = order.settings.engine.memory / (16 * threads as u64);
+    let share = order.settings.engine.memory / (16 * (PLACES * threads) as u64);
     let chunk_bytes = usize::try_from(share.clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES)).unwrap_or(usize::MAX);
     read_in_chunks(order, threads, chunk_bytes)
 }

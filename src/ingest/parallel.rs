@@ -8,8 +8,8 @@ use crate::error::Result;
 
 // Results of one job that may wait to be taken.
 const WAITING: usize = 2;
-// Jobs for each thread: one at work, one that is next, and one that is done while an earlier one is not.
-const PLACES: usize = 3;
+/// Jobs for each thread: one at work, one that is next, and one that is done while an earlier one is not.
+pub(super) const PLACES: usize = 3;
 
 /// What is next.
 pub(super) enum Job<J, T> {
@@ -111,6 +111,8 @@ fn alone<J, T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use crate::error::Error;
 
     use super::*;
@@ -169,5 +171,28 @@ mod tests {
             );
             assert!(outcome.is_err());
         }
+    }
+
+    #[test]
+    fn no_more_jobs_are_made_than_have_a_place() {
+        let made = AtomicUsize::new(0);
+        let mut taken = 0;
+        let jobs = || {
+            let job = made.fetch_add(1, Ordering::Relaxed);
+            Ok((job < 1000).then_some(if job.is_multiple_of(3) { Job::Ready(job) } else { Job::Work(job) }))
+        };
+        let work = |job, give: &mut dyn FnMut(usize) -> bool| {
+            give(job);
+            Ok(())
+        };
+        let take = |_| {
+            // Two of three take a place, one is at hand, and one is just being taken.
+            assert!(made.load(Ordering::Relaxed) <= taken + (2 * PLACES + 2) * 3 / 2 + 3);
+            taken += 1;
+            std::thread::yield_now();
+            Ok(())
+        };
+        in_order(2, jobs, work, take).expect("taken");
+        assert_eq!(taken, 1000);
     }
 }

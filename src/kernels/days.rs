@@ -13,6 +13,9 @@ use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
 
+// Rows of a batch end with their month, or with a day by which there are so many.
+const MANY_ROWS: usize = 1 << 18;
+
 /// A day with its files.
 pub(super) type FilesOfDay = (Day, Vec<Input>);
 
@@ -44,7 +47,7 @@ pub(super) fn read(wanted: Wanted, inputs: &[Input]) -> Result<Vec<Chunk>> {
     Ok(chunks)
 }
 
-/// The rows of days as one batch for each month, so that its rows share one list of texts.
+/// The rows of days as one batch for each month, so that its rows share one list of texts; of a month of many rows as several.
 pub(super) fn by_month<R: Send>(
     mut days: impl Iterator<Item = Result<(Day, Vec<R>)>> + Send,
     batch: impl Fn(&[R]) -> Result<RecordBatch> + Send,
@@ -57,7 +60,7 @@ pub(super) fn by_month<R: Send>(
                 Err(error) => return Some(Err(error)),
             };
             match (&mut begun, next) {
-                (Some((month, all)), Some((same, rows))) if *month == same => all.extend(rows),
+                (Some((month, all)), Some((same, rows))) if *month == same && all.len() < MANY_ROWS => all.extend(rows),
                 (None, None) => return None,
                 (_, next) => {
                     if let Some((_, ended)) = std::mem::replace(&mut begun, next) {

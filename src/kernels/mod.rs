@@ -116,7 +116,8 @@ fn files_of<'a>(inputs: &'a Inputs, table: &str) -> Result<&'a [Input]> {
     })
 }
 
-// Columns of a kernel become a batch of the query's result. Texts may be coded; rows whose texts are of one list are written the fastest.
+// Columns of a kernel become a batch of the query's result. Texts may be coded; rows whose texts are of one list are written
+// the fastest.
 fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     let named = schema.fields().iter().map(|field| field.name()).zip(columns);
     RecordBatch::try_from_iter(named)

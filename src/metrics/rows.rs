@@ -35,7 +35,8 @@ impl Checked {
         Ok(Self { schema, columns: query.columns.clone(), key, last: None })
     }
 
-    /// The batch in the declared types, texts as codes if they came like that, or `Error::Data` that names the first bad row of the first bad column.
+    /// The batch in the declared types, texts as codes if they came like that, or `Error::Data` that names the first bad row
+    /// of the first bad column.
     pub(super) fn check(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let internal = |e: arrow::error::ArrowError| Error::Internal(e.to_string());
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());

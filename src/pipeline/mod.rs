@@ -17,7 +17,7 @@ pub use run::{Plan, QueryReport, RunOrder, RunReport, plan, run};
 pub use status::{BatchStatus, StoreStatus, TableStatus, status};
 pub use trial::{Millionths, MonthTrial, Org, OrgTrial, Pair, ReportTrial, Trial, trial};
 
-use futures::try_join;
+use futures::join;
 
 use crate::catalog::Catalog;
 use crate::dimensions::{self, Users};
@@ -52,7 +52,8 @@ async fn prepare(
 /// long, and the logs of the store are many.
 async fn users_and_snapshot(settings: &Settings, store: &Store) -> Result<(Users, Snapshot)> {
     let (files, zone) = (settings.dimensions.clone(), settings.report.time_zone);
-    try_join!(blocking(move || dimensions::read_users(&files, zone)), store.snapshot())
+    let (users, snapshot) = join!(blocking(move || dimensions::read_users(&files, zone)), store.snapshot());
+    Ok((users?, snapshot?))
 }
 
 /// Who counts under these settings.

@@ -70,7 +70,8 @@ pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order:
     let definitions = catalog.metrics().map(definition).collect::<Result<BTreeMap<_, _>>>()?;
 
     // A metric is written while the next ones are computed; none is seen before all checks hold.
-    let draft = Arc::new(Draft::open(&settings.reports.path, order.from)?);
+    let (reports, from) = (settings.reports.path.clone(), order.from);
+    let draft = Arc::new(blocking(move || Draft::open(&reports, from)).await?);
     let mut pages = JoinSet::new();
     let mut write = |query: &Query, computed: &Computed| {
         if let Some(definition) = definitions.get(&query.name).filter(|_| wanted.contains(&query.name.as_str())) {

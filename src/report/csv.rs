@@ -21,7 +21,8 @@ use crate::report::texts::PIECE_BYTES;
 const BATCH_ROWS: usize = 1 << 13;
 
 /// Writes a query's result as CSV and returns the number of rows: UTF-8, a header, `\n`; quoted only where a comma, a
-/// quote, CR or LF stands inside; no value = empty; ISO dates, instants in UTC as RFC 3339 with 6 decimals, `true` and `false`, numbers with the decimals of their type.
+/// quote, CR or LF stands inside; no value = empty; ISO dates, instants in UTC as RFC 3339 with 6 decimals, `true` and `false`,
+/// numbers with the decimals of their type.
 /// Rows before the day `from` are left out, by the column that the query names for it.
 pub fn write_csv(
     query: &Query,

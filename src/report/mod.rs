@@ -10,6 +10,7 @@ pub use csv::write_csv;
 pub use manifest::{FileEntry, Head, Manifest};
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -143,19 +144,17 @@ impl Draft {
             parts.insert(page.name, page.parts);
         }
         let draft = self.folder.path();
-        if order.partial
-            && let Some(present) = self.desk.present(name)
-        {
-            keep_others(&present, draft, order, &mut manifest)
+        let before = self.desk.present(name).filter(|_| order.partial);
+        if let Some(present) = &before {
+            keep_others(present, draft, order, &mut manifest)
                 .map_err(|e| e.within(self.reports.join(name).display()))?;
         }
         write_synced(&draft.join(MANIFEST), &manifest.bytes()?)?;
         let folder = self.desk.publish(self.folder, name, watch)?;
         let text = |(name, parts)| (name, Text { folder: folder.clone(), parts });
-        let texts = if order.partial { self.texts } else { Texts::default() };
-        let path = self.desk.texts();
-        let remembered = texts.remember(parts.into_iter().map(text).collect(), &path);
-        remembered.map_err(|e| Error::path("write", &path, e))?;
+        let before = before.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
+        let texts = if order.partial { self.texts.moved(before, &folder) } else { Texts::default() };
+        texts.remember(parts.into_iter().map(text).collect(), &self.desk.texts());
         Ok(Published { folder: self.reports.join(name), manifest })
     }
 }

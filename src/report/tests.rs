@@ -468,6 +468,11 @@ fn a_report_begins_with_the_text_of_an_earlier_one() {
         months.check("2026-03-04", &[1, 2, 3], &[], None);
         months.check("2026-03-04", &[1, 2], &[], None);
     }
+    // A partial run moves the report to another folder, and its texts with it.
+    months.check("2026-03-04", &[1, 2], &[1, 2], None);
+    let partial = Order { partial: true, ..world.order(1) };
+    world.try_publish("2026-03-04", &[("two", &months.table)], &partial).expect("a report");
+    months.check("2026-03-05", &[1, 2, 3], &[1, 2], None);
     fs::write(world.reports().join(".published/texts.json"), "{").expect("broken");
     months.check("2026-03-05", &[1, 2, 3], &[], None);
     months.check("2026-03-05", &[1, 2, 3], &[1, 2, 3], None);

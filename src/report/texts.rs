@@ -44,10 +44,18 @@ impl Texts {
         serde_json::from_slice(&fs::read(path).unwrap_or_default()).unwrap_or_default()
     }
 
-    /// Remembers these texts instead of earlier ones of their names.
-    pub(super) fn remember(mut self, texts: BTreeMap<String, Text>, path: &Path) -> io::Result<()> {
+    /// The texts of one folder are in another from now on.
+    pub(super) fn moved(mut self, from: &str, to: &str) -> Self {
+        for text in self.0.values_mut().filter(|text| text.folder == from) {
+            to.clone_into(&mut text.folder);
+        }
+        self
+    }
+
+    /// Remembers these texts instead of earlier ones of their names. What cannot be remembered is made anew.
+    pub(super) fn remember(mut self, texts: BTreeMap<String, Text>, path: &Path) {
         self.0.extend(texts);
-        fs::write(path, serde_json::to_vec(&self)?)
+        let _ = serde_json::to_vec(&self).map(|bytes| fs::write(path, bytes));
     }
 
     /// The earlier text of this name, as far as it came from the same files as a table.
@@ -76,8 +84,9 @@ impl Hashed {
     /// a report may be edited.
     pub(super) fn begin(&mut self, text: &Path, last: &Part) -> io::Result<bool> {
         let Ok(text) = File::open(text) else { return Ok(false) };
-        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, text.take(last.bytes)), self)?;
-        if (self.bytes, self.sha256()) == (last.bytes, last.sha256.clone()) {
+        // If it is the new file that cannot be written, the next line finds it out.
+        let copied = io::copy(&mut BufReader::with_capacity(PIECE_BYTES, text.take(last.bytes)), self);
+        if copied.is_ok() && (self.bytes, self.sha256()) == (last.bytes, last.sha256.clone()) {
             return Ok(true);
         }
         self.file.set_len(0)?;

@@ -14,7 +14,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
 use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
-use super::sorting::sort_by_number;
+use super::sorting::{bits, sort_by_number};
 use crate::error::{Error, Result};
 use crate::names::ranks;
 use crate::store::{CODED_COLUMNS, is_same_list};
@@ -253,9 +253,4 @@ fn part(packed: u128) -> u64 {
 #[expect(clippy::cast_possible_truncation, reason = "the lowest half of what is packed is wanted")]
 fn low(packed: u128) -> u32 {
     packed as u32
-}
-
-// The bits that hold every number up to `most`.
-fn bits(most: u64) -> u32 {
-    u64::BITS - most.leading_zeros()
 }

@@ -1,7 +1,8 @@
 //! Sorting by numbers of few bits: counting instead of comparing. It does not know what is sorted.
 
-use super::Threads;
 use rayon::slice::ParallelSliceMut;
+
+use super::Threads;
 
 const DIGIT_BITS: u32 = 11;
 // Fewer items are sorted sooner by comparing.
@@ -14,14 +15,15 @@ pub(super) fn sort_by_number<T: Copy + Send>(
     most: u64,
     number: impl Fn(&T) -> u64 + Sync,
 ) {
-    let bits = u64::BITS - most.leading_zeros();
-    // Each digit moves all items once.
-    if items.len() < FEW || bits.div_ceil(DIGIT_BITS) > items.len().ilog2() / 2 {
-        match threads {
-            Threads::One => items.sort_by_key(number),
-            Threads::All => items.par_sort_by_key(number),
+    let bits = bits(most);
+    // Counting is one thread's; each digit moves all items once.
+    match threads {
+        Threads::All => return items.par_sort_by_key(number),
+        Threads::One if items.len() < FEW || bits.div_ceil(DIGIT_BITS) > items.len().ilog2() / 2 => {
+            return items.sort_by_key(number);
         }
-        return;
+        Threads::One if bits == 0 => return,
+        Threads::One => {}
     }
     let mut sorted = items.clone();
     for shift in (0..bits).step_by(DIGIT_BITS as usize) {
@@ -41,6 +43,11 @@ pub(super) fn sort_by_number<T: Copy + Send>(
         }
         std::mem::swap(items, &mut sorted);
     }
+}
+
+/// The bits that hold every number up to `most`.
+pub(super) fn bits(most: u64) -> u32 {
+    u64::BITS - most.leading_zeros()
 }
 
 #[cfg(test)]

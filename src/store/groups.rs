@@ -268,6 +268,7 @@ mod tests {
     use arrow::compute::concat_batches;
     use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+    use parquet::basic::BoundaryOrder;
     use parquet::file::metadata::PageIndexPolicy;
     use parquet::file::page_index::column_index::ColumnIndexMetaData;
     use parquet::file::statistics::Statistics;
@@ -322,7 +323,8 @@ mod tests {
             let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).expect("a footer");
             let footer = Arc::clone(reader.metadata());
             prop_assert_eq!(footer.num_row_groups(), usize::from(expected.num_rows() > 0));
-            for (place, column) in [(0, expected.column(0)), (2, expected.column(2))].into_iter().take(2 * footer.num_row_groups()) {
+            let columns = [(0, expected.column(0)), (2, expected.column(2))];
+            for (place, column) in columns.into_iter().take(2 * footer.num_row_groups()) {
                 let texts = column.as_string::<i32>();
                 let bounds = [texts.iter().flatten().min(), texts.iter().flatten().max()].map(|text| text.map(str::as_bytes));
                 let chunk = footer.row_group(0).column(place);
@@ -437,5 +439,38 @@ mod tests {
             reader.with_row_selection(selection).build().expect("a reader").map(|batch| batch.expect("rows"));
         let found = rows.next().expect("rows").column(0).as_string::<i32>().clone();
         assert_eq!(found.iter().flatten().collect::<Vec<_>>(), [200_000, 200_001, 200_002, 290_000].map(texts));
+    }
+
+    fn check_pages(number: fn(i64) -> i64, order: BoundaryOrder) {
+        let rows = 150_000;
+        let schema = Arc::new(Schema::new(vec![Field::new("users", DataType::Int64, false)]));
+        let all = (0..rows).map(number).collect::<Vec<_>>();
+        let file = tempfile::tempfile().expect("a file");
+        let properties = properties(&schema, &[], Packing::Fast).expect("properties");
+        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+        let column: ArrayRef = Arc::new(Int64Array::from(all.clone()));
+        writer.write(&RecordBatch::try_new(schema, vec![column]).expect("a batch")).expect("written");
+        writer.finish().expect("finished");
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).expect("a footer");
+        let index = reader.metadata().column_index().map(|index| &index[0][0]);
+        assert_eq!(index.and_then(ColumnIndexMetaData::get_boundary_order), Some(order));
+        let Some(ColumnIndexMetaData::INT64(index)) = index else { panic!("no index of pages") };
+        let pages = all.chunks(PAGE_ROWS).map(|page| (page.iter().min(), page.iter().max()));
+        assert!(pages.enumerate().all(|(place, bounds)| bounds == (index.min_value(place), index.max_value(place))));
+        // A selection finds its page by the index.
+        let some = [70_000..70_003, 149_999..150_000];
+        let selection =
+            parquet::arrow::arrow_reader::RowSelection::from_consecutive_ranges(some.clone().into_iter(), all.len());
+        let mut found = reader.with_row_selection(selection).build().expect("a reader");
+        let found = found.next().expect("rows").expect("rows");
+        let expected = some.into_iter().flat_map(|rows| all[rows].to_vec()).collect::<Vec<_>>();
+        assert_eq!(found.column(0).as_primitive::<Int64Type>().values(), &expected[..]);
+    }
+
+    #[test]
+    fn many_numbers_fill_many_pages() {
+        check_pages(|row| row, BoundaryOrder::ASCENDING);
+        check_pages(|row| row * 7_919 % 150_000, BoundaryOrder::UNORDERED);
     }
 }

@@ -216,6 +216,26 @@ fn a_batch_of_another_number_is_a_defect() {
 }
 
 #[test]
+fn nothing_is_committed_that_the_disk_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let store = new_store(&folder).await;
+        let lock = store.lock().expect("the lock");
+        let base = store.snapshot().await.expect("a snapshot");
+        let files = batch_files(&store, 1, &[1, 2]);
+        let lost = DataFile { path: "day=1970-01-02/lost.parquet".into(), ..files.events[0].clone() };
+        store.begin_sync(Table::Events, &[lost]);
+        let error = store.commit_batch(&lock, &base, files).await.expect_err("refused");
+        assert!(matches!(&error, Error::Storage(message) if message.contains("lost.parquet")), "{error}");
+        let after = store.snapshot().await.expect("a snapshot");
+        assert_eq!(after.last_batch, base.last_batch);
+        for table in Table::ALL {
+            assert_eq!(after.table(table).version, base.table(table).version, "{}", table.name());
+        }
+    });
+}
+
+#[test]
 fn rollups_know_which_days_they_lack() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
