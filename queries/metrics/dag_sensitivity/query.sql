@@ -50,9 +50,8 @@ candidate AS (
         least(org_apps.apps, 6) AS apps,
         org_threshold.usage_ms AS org_min_usage_ms,
         count(*) AS orgs
-    FROM org_apps
-    CROSS JOIN org_threshold
-    WHERE org_apps.usage_ms >= org_threshold.usage_ms
+    FROM org_threshold
+    INNER JOIN org_apps ON org_apps.usage_ms >= org_threshold.usage_ms
     GROUP BY 1, 2, 3
 )
 
