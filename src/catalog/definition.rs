@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use toml::{Spanned, Value};
 
 use super::folders::Folder;
-use super::{Group, Query, behind, is_name, tables};
+use super::{Group, Query, behind, is_name, tables, window};
 use crate::error::{Error, Result};
 use crate::frames::{Job, Written};
 use crate::kernels;
@@ -26,15 +26,6 @@ pub enum Kind {
     Sql(String),
     /// By a data frame job: its `[job]` table.
     Frame(Job),
-}
-
-/// A result that is computed month by month, by the date in its first column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Each {
-    /// How many days before its month a row may depend on; `None` = on all of them.
-    pub looks_back: Option<i32>,
-    /// How many days after its month a row may depend on.
-    pub looks_ahead: i32,
 }
 
 /// A column of a result.
@@ -142,7 +133,7 @@ struct Definition {
     key: Spanned<Vec<Spanned<String>>>,
     from: Option<Spanned<String>>,
     each: Option<Spanned<String>>,
-    looks_back: Option<Spanned<LooksBack>>,
+    looks_back: Option<Spanned<window::LooksBack>>,
     looks_ahead: Option<Spanned<u16>>,
     number: Option<Spanned<String>>,
     position: Option<Spanned<u16>>,
@@ -161,13 +152,6 @@ struct Definition {
 enum KindName {
     Sql,
     Frame,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a number of days, or `all`")]
-enum LooksBack {
-    Days(u16),
-    Word(String),
 }
 
 #[derive(Deserialize)]
@@ -212,8 +196,14 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let columns = source.columns(&definition.columns)?;
     let key = source.key(&definition.key, &columns)?;
     let from = source.from(definition.from.as_ref(), &columns)?;
-    let each = source.each(&definition, &columns, &key)?;
     let reads = source.reads(&definition.reads)?;
+    let written = window::Written {
+        each: definition.each.as_ref(),
+        looks_back: definition.looks_back.as_ref(),
+        looks_ahead: definition.looks_ahead.as_ref(),
+        reads: &reads,
+    };
+    let window = window::read(&source, &written, &columns, &key)?;
     let number = source.number(definition.number.as_ref(), &columns, &key)?;
     let sql = folder.text("query.sql")?;
     let digest = digest(&text, sql.as_ref().map(|(sql, _)| sql.as_str()));
@@ -221,7 +211,9 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
     let kind = source.kind(folder, &definition, sql, &reads)?;
     let kernel = source.kernel(definition.kernel.as_ref(), &kind)?;
     source.fits(group, &definition)?;
-    source.sees_enough(&definition, each, &kind)?;
+    if let Kind::Frame(job) = &kind {
+        window::check_job(&source, &written, &window, job)?;
+    }
     let behind = behind::behind(&source, definition.behind, &columns)?;
     Ok(Query {
         name: name.to_owned(),
@@ -234,7 +226,7 @@ pub(super) fn read(group: Group, name: &str, folder: &Folder) -> Result<Query> {
         reads,
         key,
         from,
-        each,
+        window,
         number,
         position: definition.position.map(Spanned::into_inner),
         arguments,
@@ -377,6 +369,8 @@ impl Source<'_> {
             Some((kind, "what is computed when it is asked for needs kind=`sql`"))
         } else if let (true, Some(each)) = (is_asked || group == Group::View, &definition.each) {
             Some((each.span(), "`each` is for what is kept; this is computed when it is asked for"))
+        } else if let (true, Some(back)) = (is_asked || group == Group::View, &definition.looks_back) {
+            Some((back.span(), "`looks_back` is for what is kept; this is computed when it is asked for"))
         } else if let (false, Some(number)) = (group == Group::Metric, &definition.number) {
             Some((number.span(), "`number` is for metrics"))
         } else if let (false, Some(position)) = (group == Group::OrgCard, &definition.position) {
@@ -389,51 +383,6 @@ impl Source<'_> {
             None
         };
         wrong.map_or(Ok(()), |(span, message)| Err(self.refuse(&span, message)))
-    }
-
-    fn each(&self, definition: &Definition, columns: &[Column], key: &[String]) -> Result<Option<Each>> {
-        let (back, ahead) = (&definition.looks_back, &definition.looks_ahead);
-        let Some(each) = &definition.each else {
-            let back = back.as_ref().map(|back| ("looks_back", back.span()));
-            let ahead = ahead.as_ref().map(|ahead| ("looks_ahead", ahead.span()));
-            return back.or(ahead).map_or(Ok(None), |(name, span)| {
-                Err(self.refuse(&span, &format!("`{name}` is for a query with each=`month`")))
-            });
-        };
-        if each.get_ref() != "month" {
-            let message = format!("each=`{}` is not known; results are kept by `month`", each.get_ref());
-            return Err(self.refuse(&each.span(), &message));
-        }
-        let first = columns.first().filter(|first| key.first() == Some(&first.name));
-        if first.is_none_or(|first| first.kind != ColumnType::Date || first.optional) {
-            let message = "each=`month` needs a date that is never empty as the first column and first in the key";
-            return Err(self.refuse(&each.span(), message));
-        }
-        let looks_back = match back.as_ref().map(|back| (back.get_ref(), back.span())) {
-            None => Some(0),
-            Some((LooksBack::Days(days), _)) => Some(i32::from(*days)),
-            Some((LooksBack::Word(word), _)) if word == "all" => None,
-            Some((LooksBack::Word(word), span)) => {
-                let message = format!("looks_back=`{word}` is not known; write a number of days, or `all`");
-                return Err(self.refuse(&span, &message));
-            }
-        };
-        let looks_ahead = ahead.as_ref().map_or(0, |days| i32::from(*days.get_ref()));
-        Ok(Some(Each { looks_back, looks_ahead }))
-    }
-
-    // A job knows how far its rows look back.
-    fn sees_enough(&self, definition: &Definition, each: Option<Each>, kind: &Kind) -> Result<()> {
-        let (Kind::Frame(job), Some(each), Some(written)) = (kind, each, &definition.each) else { return Ok(()) };
-        let Some(days) = job.looks_back() else {
-            let message = format!("a job `{}` needs the whole history; take `each` out", job.name());
-            return Err(self.refuse(&written.span(), &message));
-        };
-        if each.looks_back.is_some_and(|seen| seen < days) {
-            let message = format!("a job `{}` with these keys needs looks_back={days} or more", job.name());
-            return Err(self.refuse(&written.span(), &message));
-        }
-        Ok(())
     }
 
     fn reads(&self, reads: &[Spanned<String>]) -> Result<Vec<String>> {

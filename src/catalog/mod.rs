@@ -7,13 +7,15 @@ mod definition;
 mod dictionary;
 mod folders;
 mod tables;
+mod window;
 
 pub use behind::{Argument, Behind, IN_REPORT, Measure, Tie};
 pub use case::{Case, Part};
-pub use definition::{Checks, Column, ColumnType, Each, FROM_MONTH, Kind};
+pub use definition::{Checks, Column, ColumnType, FROM_MONTH, Kind};
 pub use dictionary::docs;
 pub use folders::Origin;
 pub use tables::{PREPARED, tables_of};
+pub use window::Window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,8 +73,8 @@ pub struct Query {
     pub key: Vec<String>,
     /// The date column by which a report leaves out rows before the day it was asked for; `None` = it shows all rows.
     pub from: Option<String>,
-    /// Set if the result is computed and kept month by month.
-    pub each: Option<Each>,
+    /// The days of its inputs that it depends on, and whether it is computed and kept month by month.
+    pub window: Window,
     /// The number that a metric is asked for first.
     pub number: Option<String>,
     /// The place of a section on its page.

@@ -114,7 +114,11 @@ fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     let check = check_toml_refused;
     check("owner", "ownr", &["dau/query.toml", "line 3", "ownr", "`owner`"]);
     check("key = [\"day\"]", "key = [\"day\"]\neach = \"year\"", &["each=`year`", "`month`"]);
-    check("key = [\"day\"]", "key = [\"day\"]\nlooks_back = 3", &["`looks_back`", "each=`month`"]);
+    check(
+        "key = [\"day\"]",
+        "key = [\"day\"]\nlooks_back = { hours = 3 }",
+        &["line 7", "`hours` is not among `reads`"],
+    );
     check("key = [\"day\"]", "key = [\"day\"]\nlooks_ahead = 3", &["`looks_ahead`", "each=`month`"]);
     check(
         "key = [\"day\"]",
@@ -124,7 +128,7 @@ fn a_wrong_definition_is_refused_with_file_line_and_what_is_allowed() {
     check(
         "key = [\"day\"]",
         "key = [\"day\"]\neach = \"month\"\nlooks_back = -1",
-        &["line 8", "a number of days, or `all`"],
+        &["line 8", "a number of days, `all`"],
     );
     check("key = [\"day\"]", "key = [\"users\"]\neach = \"month\"", &["each=`month` needs a date"]);
     check("unit", "units", &["line 16", "units", "`unit`"]);
@@ -196,15 +200,20 @@ fn a_folder_must_hold_what_its_kind_needs() {
 #[test]
 fn what_is_cut_by_month_says_how_far_it_looks() {
     let by_month = |more: &str| toml("\"days\"").replace("key = [", &format!("each = \"month\"\n{more}key = ["));
-    let each = |more: &str| {
-        let text = by_month(more);
-        let catalog = read(&[("metrics/dau/query.toml", &text), ("metrics/dau/query.sql", SQL)]).expect("a catalog");
-        let each = catalog.get("dau").and_then(|query| query.each).expect("by month");
-        (each.looks_back, each.looks_ahead)
+    let window = |text: &str| {
+        let catalog = read(&[("metrics/dau/query.toml", text), ("metrics/dau/query.sql", SQL)]).expect("a catalog");
+        let window = &catalog.get("dau").expect("the query").window;
+        (window.by_month, window.back("days"), window.ahead)
     };
-    assert_eq!(each(""), (Some(0), 0));
-    assert_eq!(each("looks_back = 27\nlooks_ahead = 6\n"), (Some(27), 6));
-    assert_eq!(each("looks_back = \"all\"\n"), (None, 0));
+    assert_eq!(window(&by_month("")), (true, Some(0), 0));
+    assert_eq!(window(&by_month("looks_back = 27\nlooks_ahead = 6\n")), (true, Some(27), 6));
+    assert_eq!(window(&by_month("looks_back = \"all\"\n")), (true, None, 0));
+    assert_eq!(window(&by_month("looks_back = { days = 3 }\n")), (true, Some(3), 0));
+    assert_eq!(window(&by_month("looks_back = { days = \"all\" }\n")), (true, None, 0));
+    let whole = |more: &str| toml("\"days\"").replace("key = [", &format!("{more}key = ["));
+    assert_eq!(window(&whole("")), (false, None, 0));
+    assert_eq!(window(&whole("looks_back = 27\n")), (false, Some(27), 0));
+    assert_eq!(window(&whole("looks_back = { days = 0 }\n")), (false, Some(0), 0));
 
     let sql = "SELECT day, count(*) AS users FROM days WHERE day >= $from_month GROUP BY day ORDER BY day";
     let whole = toml("\"days\"");
@@ -232,6 +241,8 @@ fn what_is_cut_by_month_says_how_far_it_looks() {
         let error = job(back, &trailing(windows)).expect_err("too little").to_string();
         assert!(error.contains(&format!("needs looks_back={needed} or more")), "{error}");
     }
+    let error = job("looks_back = { activity_calendar = 31 }\n", &trailing("[7]")).expect_err("a table").to_string();
+    assert!(error.contains("line 7") && error.contains("write one number"), "{error}");
     let error = job("looks_back = \"all\"\n", "name = \"stickiness\"").expect_err("the whole history").to_string();
     assert!(error.contains("line 6") && error.contains("needs the whole history"), "{error}");
 }
@@ -272,6 +283,7 @@ fn evidence_says_what_it_is_behind_of_and_how_it_adds_up() {
     check("rows = \"users\"", "rows = \"users\"\nnumbers = [\"mau\"]", &["`mau` is no column of `dau`"]);
     check("\"org_id\"", "\"user_id\"", &["argument `user_id`", "query.sql does not name it"]);
     check("kind = \"sql\"", "kind = \"sql\"\neach = \"month\"", &["`each` is for what is kept"]);
+    check("kind = \"sql\"", "kind = \"sql\"\nlooks_back = 3", &["`looks_back` is for what is kept"]);
     check("kind = \"sql\"", "kind = \"sql\"\nnumber = \"users\"", &["`number` is for metrics"]);
     check("kind = \"sql\"", "kind = \"sql\"\nposition = 1", &["`position` is for sections of the card"]);
 }

@@ -19,11 +19,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::MemoryCatalogProviderList;
-use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList, TableProvider};
 use datafusion::common::TableReference;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateDefaults, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
@@ -71,15 +70,15 @@ impl Engine {
     /// there. Here a query takes so many threads at most; a cluster has its own.
     #[must_use]
     pub fn apart(&self, threads: usize) -> Self {
-        let state = self.context.state();
-        let mut config = state.config().clone().with_create_default_catalog_and_schema(true);
+        let mut state = self.context.state();
+        let no_tables =
+            SessionStateDefaults::default_catalog(state.config(), state.table_factories(), state.runtime_env());
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(state.config_options().catalog.default_catalog.clone(), Arc::new(no_tables));
+        state.register_catalog_list(Arc::new(catalogs));
         if self.is_local() {
-            config = config.with_target_partitions(threads.clamp(1, self.threads));
+            state.config_mut().options_mut().execution.target_partitions = threads.clamp(1, self.threads);
         }
-        let state = SessionStateBuilder::new_from_existing(state)
-            .with_config(config)
-            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
-            .build();
         Self { context: SessionContext::new_with_state(state), cluster: self.cluster.clone(), threads: self.threads }
     }
 
@@ -121,8 +120,11 @@ impl Engine {
         let mut state = self.context.state();
         let plan = query::plan(&state, sql, parameters).await?;
         if self.is_local() && query::reads_little(&plan)? {
-            // Handing rows from thread to thread would take longer than the work itself.
-            state.config_mut().options_mut().execution.target_partitions = 1;
+            // Handing rows from thread to thread would take longer than the work itself, and so would handing what a join
+            // met to the scan beside it, to skip rows by.
+            let options = state.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+            options.optimizer.enable_join_dynamic_filter_pushdown = false;
         }
         // The state's own method would optimise the plan again.
         let physical = state.query_planner().create_physical_plan(&plan, &state).await.map_err(query::definition)?;

@@ -271,8 +271,13 @@ impl File {
 fn locate(root: &Path, file: &DataFile, table: &TableFiles) -> Result<File> {
     let path = root.join(&file.path);
     let location = ObjectPath::from_absolute_path(&path).map_err(|e| Error::path("find file", &path, e))?;
+    let columns = if table.files.len() > 1 { bounded(file, table) } else { columns_without_values(&table.schema) };
+    Ok(File { data: file.clone(), place: Place(path), location, columns })
+}
+
+// What is known of the columns of a file. Where the key begins and ends tells whether it follows another file.
+fn bounded(file: &DataFile, table: &TableFiles) -> Vec<ColumnStatistics> {
     let mut columns = columns_without_values(&table.schema);
-    // Where the key begins and ends is what tells whether files follow each other.
     for (name, (least, greatest)) in table.sort_key.iter().zip(column_bounds(&file.stats, &table.sort_key)) {
         let Ok(place) = table.schema.index_of(name) else { continue };
         let value = |bound: Option<Value>| {
@@ -282,7 +287,7 @@ fn locate(root: &Path, file: &DataFile, table: &TableFiles) -> Result<File> {
         columns[place].min_value = value(least).unwrap_or_default();
         columns[place].max_value = value(greatest).unwrap_or_default();
     }
-    Ok(File { data: file.clone(), place: Place(path), location, columns })
+    columns
 }
 
 // A bound as statistics in JSON have it.

@@ -252,7 +252,8 @@ impl<'a> Work<'a> {
             }
             let pieces: Vec<Piece> = run_of.iter().map(|piece| piece.piece).collect();
             if let Some(span) = joined(&pieces) {
-                let input = |name: &String| Some((name.clone(), sources.get(name)?.within(span.sees)));
+                let sees = |name: &String| span.sees(query.window.back(name));
+                let input = |name: &String| Some((name.clone(), sources.get(name)?.within(sees(name))));
                 stale.push((range, span, query.reads.iter().filter_map(input).collect()));
             }
         }
@@ -301,7 +302,7 @@ fn wanted(
         let source = sources.get(name).ok_or_else(|| {
             Error::Internal(format!("`{}` reads `{name}`, which is neither there nor computed before", query.name))
         })?;
-        ingredients.extend(source.ingredients(piece.sees));
+        ingredients.extend(source.ingredients(piece.sees(query.window.back(name))));
     }
     Ok(Kept { month: piece.month.map(format_day), ingredients, file: None })
 }
@@ -313,7 +314,7 @@ fn bound(piece: &Piece, parameters: &Parameters) -> Parameters {
         parameters.insert(FROM_MONTH.to_owned(), ScalarValue::Date32(piece.month));
     }
     if let Some(ScalarValue::Date32(Some(day))) = parameters.get_mut(AS_OF) {
-        *day = piece.sees.1.min(*day);
+        *day = piece.until.min(*day);
     }
     parameters
 }
@@ -366,7 +367,7 @@ async fn run(
         let Some(_place) = places.take(rows, Share::One).await else { return Ok(None) };
         let told = kernels::Frame {
             first_day: frame.first_day,
-            as_of: span.sees.1,
+            as_of: span.until,
             wanted: span.rows,
             week_start: frame.week_start,
             given: given(&ground.parameters),
@@ -393,7 +394,9 @@ async fn run(
                 chosen.iter().map(|(name, file)| (name.clone(), file.iter().map(|path| path.to_path_buf()).collect())),
             );
             let (jobs, job) = (Arc::clone(&ground.jobs), job.clone());
-            let seen = Frame { first_day: frame.first_day.max(span.sees.0), as_of: span.sees.1, ..frame };
+            // Jobs look back as far in all that they read.
+            let (first, as_of) = span.sees(query.reads.first().and_then(|table| query.window.back(table)));
+            let seen = Frame { first_day: frame.first_day.max(first), as_of, ..frame };
             let batch = blocking(move || jobs.run(&job, &files, seen)).await?;
             Batches::Gathered(Box::new(std::iter::once(Ok(batch))))
         }

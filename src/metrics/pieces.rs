@@ -5,7 +5,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
 
 use super::source::Days;
-use crate::catalog::{Each, Query};
+use crate::catalog::{Query, Window};
 use crate::error::{Error, Result};
 use crate::frames::Frame;
 use crate::period::{Day, Grain};
@@ -17,31 +17,38 @@ pub(super) struct Piece {
     pub(super) month: Option<Day>,
     /// The days of its rows.
     pub(super) rows: Days,
-    /// The days of the inputs that its rows may depend on, none after the report day.
-    pub(super) sees: Days,
+    /// The first day of its month, or the report day: from here a row looks back.
+    begins: Day,
+    /// The last day that its rows may depend on, none after the report day.
+    pub(super) until: Day,
+}
+
+impl Piece {
+    /// The days of an input that its rows may depend on, where they look back so many days; `None` = to the first.
+    pub(super) fn sees(&self, back: Option<i32>) -> Days {
+        (back.map_or(Day::MIN, |days| self.begins - days), self.until)
+    }
 }
 
 /// The pieces of a query's result over the observed range, in order.
 pub(super) fn pieces(query: &Query, frame: Frame) -> Vec<Piece> {
-    let whole = (Day::MIN, frame.as_of);
-    let Some(Each { looks_back, looks_ahead }) = query.each else {
-        return vec![Piece { month: None, rows: whole, sees: whole }];
-    };
+    let Window { by_month, ahead, .. } = query.window;
+    if !by_month {
+        return vec![Piece { month: None, rows: (Day::MIN, frame.as_of), begins: frame.as_of, until: frame.as_of }];
+    }
     let month = |index: i32| {
         let rows = (Grain::Month.first_day(index), Grain::Month.last_day(index));
-        let from = looks_back.map_or(Day::MIN, |days| rows.0 - days);
-        let sees = (from, (rows.1 + looks_ahead).min(frame.as_of));
-        Piece { month: Some(rows.0), rows, sees }
+        Piece { month: Some(rows.0), rows, begins: rows.0, until: (rows.1 + ahead).min(frame.as_of) }
     };
     // A row may be of a month in which nothing was observed yet: a week that began before the first day.
-    let first = Grain::Month.index(frame.first_day - looks_ahead);
+    let first = Grain::Month.index(frame.first_day - ahead);
     (first..=Grain::Month.index(frame.as_of)).map(month).collect()
 }
 
 /// Neighbouring pieces as one.
 pub(super) fn joined(pieces: &[Piece]) -> Option<Piece> {
     let (first, last) = (pieces.first()?, pieces.last()?);
-    Some(Piece { month: first.month, rows: (first.rows.0, last.rows.1), sees: (first.sees.0, last.sees.1) })
+    Some(Piece { rows: (first.rows.0, last.rows.1), until: last.until, ..*first })
 }
 
 /// Deals out rows that come in the order of their first column, a date, to one piece after the other.

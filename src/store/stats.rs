@@ -28,28 +28,44 @@ pub(super) fn delta_stats(schema: &SchemaRef, metadata: &ParquetMetaData) -> Str
     json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
 }
 
+// The statistics of a file, read back from the JSON of a Delta `add`.
+struct Told(Value);
+
+impl Told {
+    // Of what is no JSON nothing is known.
+    fn by(stats: &str) -> Self {
+        Self(serde_json::from_str(stats).unwrap_or_default())
+    }
+
+    fn of(&self, fact: &str, column: &str) -> Option<&Value> {
+        self.0.get(fact)?.get(column)
+    }
+
+    fn bounds<'a, T>(&'a self, column: &str, read: impl Fn(&'a Value) -> Option<T>) -> (Option<T>, Option<T>) {
+        (self.of("minValues", column).and_then(&read), self.of("maxValues", column).and_then(&read))
+    }
+}
+
 /// The least and greatest value of an integer column in the JSON of a Delta `add`.
 pub(super) fn integer_bounds(stats: &str, column: &str) -> Option<(i64, i64)> {
-    let stats: Value = serde_json::from_str(stats).ok()?;
-    let bound = |side: &str| stats.get(side)?.get(column)?.as_i64();
-    Some((bound("minValues")?, bound("maxValues")?))
+    let (least, greatest) = Told::by(stats).bounds(column, Value::as_i64);
+    least.zip(greatest)
 }
 
 /// The least and greatest value of some columns, as they stand in the JSON of a Delta `add`.
 #[must_use]
 pub fn column_bounds(stats: &str, columns: &[String]) -> Vec<(Option<Value>, Option<Value>)> {
-    let stats = serde_json::from_str::<Value>(stats).unwrap_or_default();
-    let bound = |side: &str, column: &String| stats.get(side)?.get(column).cloned();
-    columns.iter().map(|column| (bound("minValues", column), bound("maxValues", column))).collect()
+    let told = Told::by(stats);
+    columns.iter().map(|column| told.bounds(column, |bound| Some(bound.clone()))).collect()
 }
 
 /// The first and last day of a date column that is never null, from the JSON of a Delta `add`.
 #[must_use]
 pub fn day_bounds(stats: &str, column: &str) -> Option<(Day, Day)> {
-    let stats: Value = serde_json::from_str(stats).ok()?;
-    let bound = |side: &str| parse_day(stats.get(side)?.get(column)?.as_str()?);
-    let has_nulls = stats.get("nullCount")?.get(column)?.as_u64()? > 0;
-    if has_nulls { None } else { Some((bound("minValues")?, bound("maxValues")?)) }
+    let told = Told::by(stats);
+    let has_nulls = told.of("nullCount", column)?.as_u64()? > 0;
+    let (first, last) = told.bounds(column, |day| parse_day(day.as_str()?));
+    if has_nulls { None } else { first.zip(last) }
 }
 
 // The least and the greatest value of a row group, where they are known exactly.

@@ -167,12 +167,16 @@ impl World {
     }
 
     fn run(&self, reports: &str, recompute: bool) -> (RunReport, BTreeMap<String, String>) {
+        self.run_of(&catalog(), reports, recompute)
+    }
+
+    fn run_of(&self, catalog: &Catalog, reports: &str, recompute: bool) -> (RunReport, BTreeMap<String, String>) {
         let mut settings = self.settings.clone();
         settings.reports.path = self.root.path().join(reports);
         let order = RunOrder { as_of: self.as_of, recompute, ..RunOrder::default() };
         let report = self.runtime.block_on(async {
             let engine = Engine::start(&settings.engine).await?;
-            pipeline::run(&settings, &engine, &catalog(), &order).await
+            pipeline::run(&settings, &engine, catalog, &order).await
         });
         let report = report.expect("a report");
         let content = files(Path::new(&report.folder));
@@ -378,5 +382,39 @@ fn a_month_alone_is_as_it_is_among_others() {
             assert_eq!(months, among_others[&path], "{}", path.display());
         }
         assert_eq!(found, expected);
+    }
+}
+
+/// The built-in queries, each of which sees all days up to its last one.
+fn that_look_back_to_the_first_day(folder: &Path) -> Catalog {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+    for group in fs::read_dir(built_in).expect("groups").map(|group| group.expect("a group").path()) {
+        for query in fs::read_dir(&group).expect("queries").map(|query| query.expect("a query").path()) {
+            let copy = folder.join(group.file_name().expect("a name")).join(query.file_name().expect("a name"));
+            fs::create_dir_all(&copy).expect("a folder");
+            let text = fs::read_to_string(query.join("query.toml")).expect("a definition");
+            let all = if text.contains("\neach = ") { "looks_back = \"all\"" } else { "" };
+            let lines = text.lines().map(|line| if line.starts_with("looks_back") { all } else { line });
+            fs::write(copy.join("query.toml"), lines.collect::<Vec<_>>().join("\n")).expect("a definition");
+            if let Ok(sql) = fs::read(query.join("query.sql")) {
+                fs::write(copy.join("query.sql"), sql).expect("SQL");
+            }
+        }
+    }
+    Catalog::of(folder).expect("a catalog")
+}
+
+#[test]
+fn what_looks_back_less_far_gives_the_same() {
+    let mut world = World::new();
+    world.take(&Step::Logs(vec![0; DAYS as usize]));
+    let (_, expected) = world.run("reports", false);
+    let catalog = that_look_back_to_the_first_day(&world.root.path().join("queries"));
+    let (report, found) = world.run_of(&catalog, "reports", false);
+    assert!(computed(&report.queries).contains("dag_sensitivity"), "its definition is another one");
+    let tables: Vec<_> = found.iter().filter(|(name, _)| name.ends_with(".csv")).collect();
+    assert_eq!(tables.len(), catalog.metrics().count());
+    for (name, content) in tables {
+        assert_eq!(content, &expected[name], "{name}");
     }
 }
