@@ -29,18 +29,26 @@ grid AS (
     CROSS JOIN org_threshold
 ),
 
-org_apps AS (
+app_use AS (
     SELECT
         active.org_id,
-        active.usage_ms,
-        app_threshold.usage_ms AS app_min_usage_ms,
-        count(*) FILTER (WHERE used.usage_ms >= app_threshold.usage_ms) AS apps
+        active.usage_ms AS org_usage_ms,
+        used.usage_ms
     FROM org_day AS active
     INNER JOIN org_app_day AS used ON active.day = used.day AND active.org_id = used.org_id
     INNER JOIN dag_definitions AS definition ON active.day = definition.day
-    CROSS JOIN app_threshold
     WHERE active.day = $as_of AND active.users >= definition.min_users AND used.human_events > 0
-    GROUP BY active.org_id, active.usage_ms, app_threshold.usage_ms
+),
+
+org_apps AS (
+    SELECT
+        app_use.org_id,
+        app_use.org_usage_ms AS usage_ms,
+        app_threshold.usage_ms AS app_min_usage_ms,
+        count(*) FILTER (WHERE app_use.usage_ms >= app_threshold.usage_ms) AS apps
+    FROM app_threshold
+    CROSS JOIN app_use
+    GROUP BY app_use.org_id, app_use.org_usage_ms, app_threshold.usage_ms
 ),
 
 -- Organisations that are alike at all thresholds are counted once.
