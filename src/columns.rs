@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Prim
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Field, Int32Type, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::RowGroupMetaData;
 
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -31,6 +32,7 @@ pub(crate) struct Wanted {
 /// Some rows, in the order of their file.
 pub(crate) struct Chunk {
     table: &'static str,
+    start: usize,
     batch: RecordBatch,
 }
 
@@ -55,6 +57,16 @@ pub(crate) fn wrong(table: &str, what: &str) -> Error {
 impl Wanted {
     /// The rows of one file.
     pub(crate) fn read(self, path: &Path) -> Result<impl Iterator<Item = Result<Chunk>> + use<>> {
+        self.read_where(path, "", &|_, _| true)
+    }
+
+    /// The rows of one file without those row groups of which no text of a column, from the least to the most, is wanted.
+    pub(crate) fn read_where(
+        self,
+        path: &Path,
+        column: &str,
+        is_wanted: &dyn Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<impl Iterator<Item = Result<Chunk>> + use<>> {
         let path: Arc<Path> = Arc::from(path);
         let broken = |error: &dyn std::fmt::Display| Error::path("read", &path, error);
         let file = File::open(&path).map_err(|e| Error::path("open", &path, e))?;
@@ -63,10 +75,24 @@ impl Wanted {
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, coded).map_err(|e| broken(&e))?;
         let names = self.texts.iter().chain(self.others).copied();
         let columns = ProjectionMask::columns(builder.parquet_schema(), names);
-        let reader = builder.with_projection(columns).with_batch_size(BATCH_ROWS).build().map_err(|e| broken(&e))?;
+        let groups = builder.metadata().row_groups();
+        let is_wanted = |group: &RowGroupMetaData| {
+            let column = group.columns().iter().find(|of_group| of_group.column_path().string() == column);
+            let bounds = column.and_then(|column| column.statistics()).map(|s| (s.min_bytes_opt(), s.max_bytes_opt()));
+            !matches!(bounds, Some((Some(least), Some(most))) if !is_wanted(least, most))
+        };
+        let wanted: Vec<usize> = (0..groups.len()).filter(|group| is_wanted(&groups[*group])).collect();
+        let left_out =
+            groups[..wanted.first().copied().unwrap_or(0)].iter().map(RowGroupMetaData::num_rows).sum::<i64>();
+        let mut start = usize::try_from(left_out).unwrap_or(0);
+        let builder = builder.with_row_groups(wanted).with_projection(columns).with_batch_size(BATCH_ROWS);
+        let reader = builder.build().map_err(|e| broken(&e))?;
         let table = self.table;
         Ok(reader.map(move |batch| match batch {
-            Ok(batch) => Ok(Chunk { table, batch }),
+            Ok(batch) => {
+                let next = start + batch.num_rows();
+                Ok(Chunk { table, start: std::mem::replace(&mut start, next), batch })
+            }
             Err(error) => Err(Error::path("read", &path, error)),
         }))
     }
@@ -87,6 +113,11 @@ impl Wanted {
 }
 
 impl Chunk {
+    /// The place of its first row in the file, if only row groups at the ends are left out.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.batch.num_rows()

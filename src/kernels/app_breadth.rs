@@ -1,12 +1,14 @@
 //! How many organisations used how many apps in the trailing 28 days. See `queries/metrics/app_breadth/query.sql`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Date32Array, Int64Array};
 use arrow::datatypes::SchemaRef;
 
-use super::pairs::{FileOfPairs, Known, PERSONAL};
+use super::pairs::{APPS, FileOfPairs, Known, PERSONAL, Pairs};
+use super::parts::Halted;
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::error::Result;
 use crate::period::Day;
@@ -27,43 +29,54 @@ struct Window {
 }
 
 /// The numbers of organisations on all days.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let Some(first) = files_of(inputs, "org_app_day")?.iter().find_map(|input| input.day) else {
-        return Ok(Some(Box::new(std::iter::empty())));
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
+    let files = files_of(inputs, APPS.table)?;
+    let Some(first) = files.iter().find_map(|input| input.day) else {
+        return Ok(Box::new(std::iter::empty()));
     };
-    let mut read = shared.apps.days(inputs)?;
-    let mut next = read.next().transpose()?;
-    let mut window = Window::default();
-    let (mut on, mut apps, mut orgs) = (Vec::new(), Vec::new(), Vec::new());
-    for day in first..=frame.wanted.1.min(frame.as_of) {
-        window.leave(day - WINDOW);
-        if let Some((_, files)) = next.take_if(|(known, _)| *known == day) {
-            window.make_room(&shared.apps.known());
-            window.enter(day, files);
-            next = read.next().transpose()?;
-        }
-        if !shared.apps.fit(frame, window.bytes()) {
-            return Ok(None);
-        }
-        if day >= frame.wanted.0 {
-            for (number, &count) in (0..).zip(&window.orgs_with).skip(1).filter(|(_, count)| **count > 0) {
-                on.push(day);
-                apps.push(number);
-                orgs.push(count);
-            }
+    let days = first..=frame.wanted.1.min(frame.as_of);
+    // By day and number of apps.
+    let mut orgs_with: BTreeMap<(Day, i64), i64> = BTreeMap::new();
+    for part in
+        shared.apps.in_parts(APPS.divided_by(), files, |pairs| count(inputs, pairs, days.clone(), frame.wanted.0))?
+    {
+        for (day, apps, orgs) in part {
+            *orgs_with.entry((day, apps)).or_default() += orgs;
         }
     }
-    let is_complete = on.iter().map(|&day| Some(day >= frame.first_day + WINDOW - 1)).collect::<BooleanArray>();
+    let is_complete = |day: Day| day >= frame.first_day + WINDOW - 1;
     let rows = batch(
         schema,
         vec![
-            Arc::new(Date32Array::from(on)),
-            Arc::new(Int64Array::from(apps)),
-            Arc::new(Int64Array::from(orgs)),
-            Arc::new(is_complete),
+            Arc::new(Date32Array::from_iter_values(orgs_with.keys().map(|(day, _)| *day))),
+            Arc::new(Int64Array::from_iter_values(orgs_with.keys().map(|(_, apps)| *apps))),
+            Arc::new(Int64Array::from_iter_values(orgs_with.values().copied())),
+            Arc::new(orgs_with.keys().map(|(day, _)| Some(is_complete(*day))).collect::<BooleanArray>()),
         ],
     );
-    Ok(Some(Box::new(std::iter::once(rows))))
+    Ok(Box::new(std::iter::once(rows)))
+}
+
+// How many organisations used how many apps on each of some days, from a day on.
+fn count(inputs: &Inputs, pairs: &Arc<Pairs>, days: RangeInclusive<Day>, from: Day) -> Halted<Vec<(Day, i64, i64)>> {
+    let mut read = pairs.days(inputs)?;
+    let mut next = read.next().transpose()?;
+    let mut window = Window::default();
+    let mut counts = Vec::new();
+    for day in days {
+        window.leave(day - WINDOW);
+        if let Some((_, files)) = next.take_if(|(known, _)| *known == day) {
+            window.make_room(&pairs.known());
+            window.enter(day, files);
+            next = read.next().transpose()?;
+        }
+        pairs.fit(window.bytes())?;
+        if day >= from {
+            let some = (0..).zip(&window.orgs_with).skip(1).filter(|(_, orgs)| **orgs > 0);
+            counts.extend(some.map(|(apps, &orgs)| (day, apps, orgs)));
+        }
+    }
+    Ok(counts)
 }
 
 impl Window {

@@ -1,20 +1,25 @@
 //! How much each app was used in each week, and by how many. See `queries/states/app_week/query.sql`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use super::days::{days, side_by_side};
-use super::pairs::PERSONAL;
+use super::days::{FilesOfDay, days, side_by_side};
+use super::pairs::{APPS, OUTSIDE, PERSONAL, Pairs};
+use super::parts::Halted;
 use super::{Frame, Input, Inputs, Rows, Shared, batch, coded, files_of, texts};
-use crate::columns::Wanted;
+use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
+use crate::names::Names;
 use crate::period::{Day, Grain};
 
 const BY_USER: Wanted =
     Wanted { table: "app_user_day", texts: &["app_id", "user_id"], others: &["human_events", "usage_ms"] };
+
+const USER: Wanted = Wanted { table: BY_USER.table, texts: &["user_id"], others: &[] };
 
 /// A row of the result; of apps by their number.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,11 +31,12 @@ struct Use {
     users_of_all: i64,
 }
 
-/// What is counted of the apps of each week, by their shared numbers, in the order of weeks.
-struct Weeks {
-    grain: Grain,
-    all: Vec<(Day, Vec<Use>)>,
-}
+/// What is counted of the apps of each week, by their numbers.
+#[derive(Default)]
+struct Weeks(BTreeMap<Day, Vec<Use>>);
+
+/// The numbers of apps. Several threads read them.
+type Apps = Arc<Mutex<Names>>;
 
 /// Who used which app on a day, or in the week that is being read.
 #[derive(Default)]
@@ -49,79 +55,102 @@ struct Run {
 }
 
 /// The apps of all weeks.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let mut weeks = Weeks { grain: Grain::Week(frame.week_start), all: Vec::new() };
-    let fits = weeks.count_users(inputs, frame, shared)? && weeks.count_orgs(inputs, frame, shared)?;
-    Ok(fits.then(|| Box::new(weeks.batches(schema, shared).into_iter()) as Rows))
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
+    let grain = Grain::Week(frame.week_start);
+    let (apps, mut weeks) = (Apps::default(), Weeks::default());
+    let by_user = files_of(inputs, BY_USER.table)?;
+    for part in shared.users.in_parts(USER, by_user, |users| count_users(by_user, grain, &apps, users))? {
+        weeks.add(part);
+    }
+    let by_org = files_of(inputs, APPS.table)?;
+    for part in shared.apps.in_parts(APPS.divided_by(), by_org, |pairs| count_orgs(inputs, grain, &apps, pairs))? {
+        weeks.add(part);
+    }
+    let batches = weeks.batches(schema, &numbers(&apps));
+    Ok(Box::new(batches.into_iter()))
+}
+
+fn numbers(apps: &Apps) -> MutexGuard<'_, Names> {
+    apps.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count_users(files: &[Input], grain: Grain, apps: &Apps, pairs: &Arc<Pairs>) -> Halted<Weeks> {
+    let mut weeks = Weeks::default();
+    let mut of_week: Option<(Day, Users)> = None;
+    let (apps_of_days, users_of_days) = (Arc::clone(apps), Arc::clone(pairs));
+    let read = move |(day, files): &FilesOfDay| Ok((*day, Users::read(files, &apps_of_days, &users_of_days)?));
+    for day in side_by_side(days(files)?, read) {
+        let (day, users) = day?;
+        let week = grain.first_day(grain.index(day));
+        let known = pairs.count_of_others();
+        if let Some((ended, users)) = of_week.take_if(|(before, _)| *before != week) {
+            users.count(weeks.of(ended, apps), known);
+        }
+        let (_, all) = of_week.get_or_insert_with(|| (week, Users::default()));
+        all.add(users);
+        pairs.fit(all.bytes() + known * size_of::<u32>())?;
+    }
+    if let Some((ended, users)) = of_week {
+        users.count(weeks.of(ended, apps), pairs.count_of_others());
+    }
+    Ok(weeks)
+}
+
+fn count_orgs(inputs: &Inputs, grain: Grain, apps: &Apps, pairs: &Arc<Pairs>) -> Halted<Weeks> {
+    let mut weeks = Weeks::default();
+    // By pair of an organisation and an app: the last week that it was counted in.
+    let mut last_weeks: Vec<Option<Day>> = Vec::new();
+    let mut ids = Vec::new();
+    // By their numbers in the pairs.
+    let mut own: Vec<u32> = Vec::new();
+    for day in pairs.days(inputs)? {
+        let (day, files) = day?;
+        let week = grain.first_day(grain.index(day));
+        pairs.learn(&mut ids);
+        last_weeks.resize(ids.len(), None);
+        {
+            let (known, mut apps) = (pairs.known(), numbers(apps));
+            own.extend(known.others.texts_after(own.len()).map(|app| apps.number(0, app)));
+        }
+        let uses = weeks.of(week, apps);
+        for (_, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
+            for pair in rows.iter().filter(|row| row.is_human()).map(|row| row.pair()) {
+                if last_weeks[pair].replace(week) != Some(week) {
+                    uses[own[ids[pair].1 as usize] as usize].orgs += 1;
+                }
+            }
+        }
+        pairs.fit(size_of_val(last_weeks.as_slice()) + size_of_val(ids.as_slice()))?;
+    }
+    Ok(weeks)
 }
 
 impl Weeks {
-    // Whether the memory was enough.
-    fn count_users(&mut self, inputs: &Inputs, frame: Frame, shared: &Shared) -> Result<bool> {
-        let mut of_week: Option<(Day, Users)> = None;
-        let by_day = days(files_of(inputs, BY_USER.table)?)?;
-        let numbers = shared.clone();
-        for day in side_by_side(by_day, move |(day, files)| Ok((*day, Users::read(files, &numbers)?))) {
-            let (day, users) = day?;
-            let week = self.grain.first_day(self.grain.index(day));
-            let known = shared.users.count_of_others();
-            if let Some((ended, users)) = of_week.take_if(|(before, _)| *before != week) {
-                users.count(self.week(ended, shared), known);
-            }
-            let (_, all) = of_week.get_or_insert_with(|| (week, Users::default()));
-            all.add(users);
-            if !shared.users.fit(frame, all.bytes() + known * size_of::<u32>()) {
-                return Ok(false);
-            }
-        }
-        if let Some((ended, users)) = of_week {
-            users.count(self.week(ended, shared), shared.users.count_of_others());
-        }
-        Ok(true)
-    }
-
-    fn count_orgs(&mut self, inputs: &Inputs, frame: Frame, shared: &Shared) -> Result<bool> {
-        // By pair of an organisation and an app: the last week that it was counted in.
-        let mut last_weeks: Vec<Option<Day>> = Vec::new();
-        let mut ids = Vec::new();
-        for day in shared.apps.days(inputs)? {
-            let (day, files) = day?;
-            let week = self.grain.first_day(self.grain.index(day));
-            shared.apps.learn(&mut ids);
-            last_weeks.resize(ids.len(), None);
-            let uses = self.week(week, shared);
-            for (_, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
-                for pair in rows.iter().filter(|row| row.is_human()).map(|row| row.pair()) {
-                    if last_weeks[pair].replace(week) != Some(week) {
-                        uses[ids[pair].1 as usize].orgs += 1;
-                    }
-                }
-            }
-            if !shared.apps.fit(frame, size_of_val(last_weeks.as_slice()) + size_of_val(ids.as_slice())) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// The counts of a week, with a place for every app that is known by now.
-    fn week(&mut self, week: Day, shared: &Shared) -> &mut Vec<Use> {
-        let place = match self.all.binary_search_by_key(&week, |(known, _)| *known) {
-            Ok(place) => place,
-            Err(place) => {
-                self.all.insert(place, (week, Vec::new()));
-                place
-            }
-        };
-        let uses = &mut self.all[place].1;
-        uses.resize(shared.apps.count_of_others(), Use::default());
+    fn of(&mut self, week: Day, apps: &Apps) -> &mut [Use] {
+        let uses = self.0.entry(week).or_default();
+        uses.resize(numbers(apps).len().max(uses.len()), Use::default());
         uses
     }
 
-    fn batches(self, schema: &SchemaRef, shared: &Shared) -> Vec<Result<RecordBatch>> {
-        let known = shared.apps.known();
-        let (names, order) = (texts(&known.others), known.others.ranks().numbers);
-        let batch = |(week, uses): &(Day, Vec<Use>)| {
+    /// Adds what was counted of other users or organisations.
+    fn add(&mut self, others: Self) {
+        for (week, others) in others.0 {
+            let uses = self.0.entry(week).or_default();
+            uses.resize(uses.len().max(others.len()), Use::default());
+            for (used, other) in uses.iter_mut().zip(others) {
+                used.users += other.users;
+                used.orgs += other.orgs;
+                used.events += other.events;
+                used.usage_ms += other.usage_ms;
+                used.users_of_all += other.users_of_all;
+            }
+        }
+    }
+
+    fn batches(&self, schema: &SchemaRef, apps: &Names) -> Vec<Result<RecordBatch>> {
+        let (names, order) = (texts(apps), apps.ranks().numbers);
+        let batch = |(week, uses): (&Day, &Vec<Use>)| {
             let used = |app: &&u32| uses.get(**app as usize).is_some_and(|used| used.users > 0);
             let apps: Vec<u32> = order.iter().filter(used).copied().collect();
             let number = |value: fn(&Use) -> i64| -> ArrayRef {
@@ -140,36 +169,44 @@ impl Weeks {
                 ],
             )
         };
-        self.all.iter().map(batch).collect()
+        self.0.iter().map(batch).collect()
     }
 }
 
 impl Users {
-    fn read(files: &[Input], shared: &Shared) -> Result<Self> {
+    fn read(files: &[Input], apps: &Apps, pairs: &Pairs) -> Halted<Self> {
         let mut users = Self::default();
         for file in files {
-            for chunk in BY_USER.read(&file.path)? {
-                let chunk = chunk?;
-                let texts = chunk.texts("app_id")?;
-                let (apps, ids) = (shared.apps.others(texts), shared.users.others(chunk.texts("user_id")?));
-                let (events, usage_ms) = (chunk.numbers("human_events")?, chunk.numbers("usage_ms")?);
-                let mut start = 0;
-                for same in texts.keys().chunk_by(|one, next| one == next) {
-                    let rows = start..start + same.len();
-                    let app = apps.of(start);
-                    start = rows.end;
-                    let first = users.used.len();
-                    users.used.extend(rows.clone().map(|row| ids.of(row)));
-                    users.runs.push(Run {
-                        app,
-                        users: first..users.used.len(),
-                        events: events[rows.clone()].iter().sum(),
-                        usage_ms: usage_ms[rows].iter().sum(),
-                    });
-                }
+            let wanted = |least: &[u8], most: &[u8]| pairs.part().may_have(least, most);
+            for chunk in BY_USER.read_where(&file.path, USER.texts[0], &wanted)? {
+                users.add_chunk(&chunk?, apps, pairs)?;
+                pairs.fit(users.bytes())?;
             }
         }
         Ok(users)
+    }
+
+    fn add_chunk(&mut self, chunk: &Chunk, apps: &Apps, pairs: &Pairs) -> Result<()> {
+        let texts = chunk.texts("app_id")?;
+        let (apps, ids) = (texts.numbered(&mut numbers(apps)), pairs.others(chunk.texts("user_id")?));
+        let (events, usage_ms) = (chunk.numbers("human_events")?, chunk.numbers("usage_ms")?);
+        let mut start = 0;
+        for same in texts.keys().chunk_by(|one, next| one == next) {
+            let rows = start..start + same.len();
+            start = rows.end;
+            let first = self.used.len();
+            let mut run = Run { app: apps.of(rows.start), users: first..first, events: 0, usage_ms: 0 };
+            for row in rows.filter(|row| ids.of(*row) != OUTSIDE) {
+                self.used.push(ids.of(row));
+                run.events += events[row];
+                run.usage_ms += usage_ms[row];
+            }
+            run.users.end = self.used.len();
+            if !run.users.is_empty() {
+                self.runs.push(run);
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, day: Self) {

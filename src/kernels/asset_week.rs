@@ -7,8 +7,10 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::days::read;
+use super::divided::Making;
 use super::pairs::{FileOfPairs, PERSONAL, Pairs};
-use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, texts};
+use super::parts::{Halt, Halted};
+use super::{Frame, Inputs, batch, coded, files_of, texts};
 use crate::columns::Wanted;
 use crate::error::Result;
 use crate::names::Names;
@@ -36,12 +38,12 @@ struct Apps {
 }
 
 /// The assets of each week.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc<Pairs>) -> Halted<Making> {
     let mut apps = Apps::read(inputs)?;
     let mut weeks: Vec<(Day, Vec<Asset>)> = Vec::new();
     let mut held = 0;
     let grain = Grain::Week(frame.week_start);
-    for day in shared.apps.days(inputs)? {
+    for day in pairs.days(inputs)? {
         let (day, files) = day?;
         let week = grain.first_day(grain.index(day));
         if week < frame.wanted.0 || week > frame.wanted.1 {
@@ -52,22 +54,20 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
             _ => &mut weeks.push_mut((week, Vec::new())).1,
         };
         let before = assets.len();
-        apps.learn(&shared.apps);
+        apps.learn(pairs);
         apps.add(day, week, &files, assets);
         held += assets.len() - before;
-        if !shared.apps.fit(frame, held * size_of::<Asset>()) {
-            return Ok(None);
-        }
+        pairs.fit(held * size_of::<Asset>() + apps.bytes())?;
     }
-    let known = shared.apps.known();
+    let known = pairs.known();
     let names = [&known.orgs, &known.others].map(texts);
     let [orgs, apps] = [&known.orgs, &known.others].map(|names: &Names| names.ranks().ranks);
     let schema = Arc::clone(schema);
     let rows = weeks.into_iter().map(move |(week, mut assets)| {
         assets.sort_unstable_by_key(|&(org, kind, app)| (orgs[org as usize], kind, apps[app as usize]));
-        of_week(week, &assets, &names, &schema)
+        of_week(week, &assets, &names, &schema).map_err(Halt::Failed)
     });
-    Ok(Some(Box::new(rows)))
+    Ok(Box::new(rows))
 }
 
 impl Apps {
@@ -91,6 +91,11 @@ impl Apps {
         let known = pairs.known();
         let stretches = |app: &str| self.stretches.get(app).cloned().unwrap_or_default();
         self.of_numbers.extend(known.others.texts_after(self.of_numbers.len()).map(stretches));
+    }
+
+    // What is held by pairs.
+    fn bytes(&self) -> usize {
+        size_of_val(self.ids.as_slice()) + size_of_val(self.last_weeks.as_slice())
     }
 
     /// Adds those assets of a day that are not yet of its week.

@@ -9,6 +9,7 @@ use std::{iter, thread};
 use arrow::array::RecordBatch;
 
 use super::Input;
+use super::parts::{Halt, Halted};
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
@@ -49,9 +50,9 @@ pub(super) fn read(wanted: Wanted, inputs: &[Input]) -> Result<Vec<Chunk>> {
 
 /// The rows of days as one batch for each month, so that its rows share one list of texts; of a month of many rows as several.
 pub(super) fn by_month<R: Send>(
-    mut days: impl Iterator<Item = Result<(Day, Vec<R>)>> + Send,
+    mut days: impl Iterator<Item = Halted<(Day, Vec<R>)>> + Send,
     batch: impl Fn(&[R]) -> Result<RecordBatch> + Send,
-) -> impl Iterator<Item = Result<RecordBatch>> + Send {
+) -> impl Iterator<Item = Halted<RecordBatch>> + Send {
     let mut begun: Option<(i32, Vec<R>)> = None;
     iter::from_fn(move || {
         loop {
@@ -64,7 +65,7 @@ pub(super) fn by_month<R: Send>(
                 (None, None) => return None,
                 (_, next) => {
                     if let Some((_, ended)) = std::mem::replace(&mut begun, next) {
-                        return Some(batch(&ended));
+                        return Some(batch(&ended).map_err(Halt::Failed));
                     }
                 }
             }
@@ -76,10 +77,10 @@ pub(super) fn by_month<R: Send>(
 /// while one is looked at, and one more is held.
 pub(super) fn side_by_side<A: Send + 'static, B: Send + 'static>(
     all: Vec<A>,
-    work: impl Fn(&A) -> Result<B> + Send + Sync + 'static,
-) -> impl Iterator<Item = Result<B>> + Send {
+    work: impl Fn(&A) -> Halted<B> + Send + Sync + 'static,
+) -> impl Iterator<Item = Halted<B>> + Send {
     let (mut all, work) = (all.into_iter(), Arc::new(work));
-    let mut begun: VecDeque<Receiver<thread::Result<Result<B>>>> = VecDeque::new();
+    let mut begun: VecDeque<Receiver<thread::Result<Halted<B>>>> = VecDeque::new();
     let most = rayon::current_num_threads() + 1;
     iter::from_fn(move || {
         for next in all.by_ref().take(most - begun.len()) {
@@ -88,7 +89,7 @@ pub(super) fn side_by_side<A: Send + 'static, B: Send + 'static>(
             rayon::spawn(move || drop(done.send(catch_unwind(AssertUnwindSafe(|| work(&next))))));
             begun.push_back(gives);
         }
-        let lost = |_| Err(Error::Internal("a thread that works on days was lost".to_owned()));
+        let lost = |_| Err(Error::Internal("a thread that works on days was lost".to_owned()).into());
         Some(begun.pop_front()?.recv().map_or_else(lost, |done| done.unwrap_or_else(|panic| resume_unwind(panic))))
     })
 }
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_worked_on_side_by_side_comes_in_order() {
-        let doubled = side_by_side((0..100).collect(), |number| Ok(2 * number)).collect::<Result<Vec<i32>>>();
+        let doubled = side_by_side((0..100).collect(), |number| Ok(2 * number)).collect::<Halted<Vec<i32>>>();
         assert_eq!(doubled.expect("numbers"), (0..100).map(|number| 2 * number).collect::<Vec<_>>());
     }
 
@@ -110,10 +111,10 @@ mod tests {
         static BEGUN: AtomicUsize = AtomicUsize::new(0);
         let mut all = side_by_side((0..100).collect::<Vec<usize>>(), |&number| {
             BEGUN.fetch_add(1, Ordering::Relaxed);
-            if number == 3 { Err(Error::Internal("the fourth".to_owned())) } else { Ok(number) }
+            if number == 3 { Err(Halt::Full) } else { Ok(number) }
         });
         for taken in 0..3 {
-            assert_eq!(all.next().and_then(Result::ok), Some(taken));
+            assert_eq!(all.next().and_then(Halted::ok), Some(taken));
             assert!(BEGUN.load(Ordering::Relaxed) <= taken + 1 + rayon::current_num_threads());
         }
         assert!(all.next().is_some_and(|fourth| fourth.is_err()));
@@ -122,6 +123,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "the work is bad")]
     fn a_panic_is_passed_on() {
-        let _ = side_by_side(vec![()], |()| -> Result<()> { panic!("the work is bad") }).count();
+        let _ = side_by_side(vec![()], |()| -> Halted<()> { panic!("the work is bad") }).count();
     }
 }

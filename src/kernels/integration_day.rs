@@ -9,8 +9,10 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::days::{by_month, read};
+use super::divided::Making;
 use super::pairs::{FileOfPairs, PERSONAL, Pairs};
-use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, texts};
+use super::parts::Halted;
+use super::{Frame, Inputs, batch, coded, files_of, texts};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -78,15 +80,15 @@ struct Sweep {
 }
 
 /// The organisations with an event on each day.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc<Pairs>) -> Halted<Making> {
     let mut sweep = Sweep::new(Apps::read(inputs)?);
-    let (pairs, schema) = (Arc::clone(&shared.apps), Arc::clone(schema));
+    let (pairs, schema) = (Arc::clone(pairs), Arc::clone(schema));
     let is_wanted = move |day: Day| day >= frame.wanted.0 && day <= frame.wanted.1;
     let all_pairs = Arc::clone(&pairs);
     let days = pairs.days(inputs)?.filter_map(move |day| match day {
         Ok((day, files)) => is_wanted(day).then(|| {
             sweep.learn(&pairs);
-            sweep.of_day(day, &files, &pairs)
+            Ok(sweep.of_day(day, &files, &pairs)?)
         }),
         Err(error) => Some(Err(error)),
     });
@@ -94,7 +96,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
         let names = texts(&all_pairs.known().orgs);
         of_month(orgs, &names, &schema)
     });
-    Ok(Some(Box::new(rows)))
+    Ok(Box::new(rows))
 }
 
 impl Apps {

@@ -6,10 +6,12 @@ mod app_breadth;
 mod app_week;
 mod asset_week;
 mod days;
+mod divided;
 mod integration_day;
 mod org_day;
 mod org_seen;
 mod pairs;
+mod parts;
 mod quality_day;
 mod seat_month;
 
@@ -22,8 +24,9 @@ use arrow::datatypes::{SchemaRef, UInt32Type};
 
 use crate::error::{Error, Result};
 use crate::names::Names;
-use crate::period::{Day, WeekStart};
-use pairs::Pairs;
+use crate::period::{Day, Grain, WeekStart};
+use divided::Divided;
+use parts::Whole;
 
 /// A Parquet file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +53,6 @@ pub struct Frame {
     pub week_start: WeekStart,
     /// Which dimension files there are.
     pub given: Given,
-    /// The memory that may be taken, about, in bytes.
-    pub memory: u64,
 }
 
 /// Which dimension files there are; a table of a file that is not given has no rows.
@@ -72,41 +73,49 @@ pub type Rows = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 #[derive(Clone)]
 pub struct Shared {
     // The apps and the users of organisations; others number apps and users like them.
-    apps: Arc<Pairs>,
-    users: Arc<Pairs>,
+    apps: Arc<Whole>,
+    users: Arc<Whole>,
 }
 
-type Kernel = fn(&Inputs, Frame, &SchemaRef, &Shared) -> Result<Option<Rows>>;
+enum Kernel {
+    // Counts of all ids, which it divides by itself.
+    Counts(fn(&Inputs, Frame, &SchemaRef, &Shared) -> Result<Rows>),
+    // Rows of the ids of a rollup.
+    Rows(Divided),
+}
 
 const KERNELS: [(&str, Kernel); 8] = [
-    ("app_breadth", app_breadth::run),
-    ("app_week", app_week::run),
-    ("asset_week", asset_week::run),
-    ("integration_day", integration_day::run),
-    ("org_day", org_day::run),
-    ("org_seen", org_seen::run),
-    ("quality_day", quality_day::run),
-    ("seat_month", seat_month::run),
+    ("app_breadth", Kernel::Counts(app_breadth::run)),
+    ("app_week", Kernel::Counts(app_week::run)),
+    ("asset_week", Kernel::Rows(Divided::of_apps(asset_week::run, |frame| Grain::Week(frame.week_start)))),
+    ("integration_day", Kernel::Rows(Divided::of_apps(integration_day::run, |_| Grain::Day))),
+    ("org_day", Kernel::Rows(Divided::of_apps(org_day::run, |_| Grain::Day))),
+    ("org_seen", Kernel::Rows(Divided::of_apps(org_seen::run, |_| Grain::Month))),
+    ("quality_day", Kernel::Counts(quality_day::run)),
+    ("seat_month", Kernel::Rows(seat_month::DIVIDED)),
 ];
 
 /// The names that `kernel` in `query.toml` may say.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    KERNELS.into_iter().map(|(name, _)| name)
+    KERNELS.iter().map(|(name, _)| *name)
 }
 
-/// Computes what a query's SQL says; `None` if that would take more memory than allowed. `schema` is that of the result.
-pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let kernel = KERNELS.into_iter().find(|(known, _)| *known == name);
+/// Computes what a query's SQL says. `schema` is that of the result.
+pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
+    let kernel = KERNELS.iter().find(|(known, _)| *known == name);
     let (_, kernel) = kernel.ok_or_else(|| Error::Definition(format!("kernel=`{name}` does not exist")))?;
-    kernel(inputs, frame, schema, shared)
+    match kernel {
+        Kernel::Counts(run) => run(inputs, frame, schema, shared),
+        Kernel::Rows(divided) => Ok(divided.run(inputs, frame, schema, shared)),
+    }
 }
 
 impl Shared {
-    /// Keeps what was read up to so many bytes.
+    /// Keeps what was read up to `room` bytes; a kernel may take `memory` bytes, about.
     #[must_use]
-    pub fn new(room: u64) -> Self {
-        let room = usize::try_from(room / 2).unwrap_or(usize::MAX);
-        Self { apps: Pairs::new(&pairs::APPS, room), users: Pairs::new(&pairs::USERS, room) }
+    pub fn new(room: u64, memory: u64) -> Self {
+        let [room, memory] = [room / 2, memory].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Self { apps: Whole::new(&pairs::APPS, room, memory), users: Whole::new(&pairs::USERS, room, memory) }
     }
 }
 

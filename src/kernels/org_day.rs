@@ -7,8 +7,10 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::days::{by_month, days, read, side_by_side};
-use super::pairs::{PERSONAL, Pairs};
-use super::{Frame, Input, Inputs, Rows, Shared, batch, coded, files_of, texts};
+use super::divided::Making;
+use super::pairs::{OUTSIDE, PERSONAL, Pairs};
+use super::parts::Halted;
+use super::{Frame, Input, Inputs, batch, coded, files_of, texts};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::period::{Day, format_day};
@@ -51,7 +53,7 @@ struct OrgDay {
 }
 
 /// The active organisations of all days.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc<Pairs>) -> Halted<Making> {
     let thresholds = thresholds(inputs)?;
     let mut users = days(files_of(inputs, USERS.table)?)?.into_iter().peekable();
     let mut work = Vec::new();
@@ -64,14 +66,14 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
             work.push(Work { day, apps, users, thresholds });
         }
     }
-    let (pairs, schema) = (Arc::clone(&shared.apps), Arc::clone(schema));
+    let (pairs, schema) = (Arc::clone(pairs), Arc::clone(schema));
     let all_pairs = Arc::clone(&pairs);
     let days = side_by_side(work, move |work| Ok((work.day, of_day(work, &pairs)?)));
     let rows = by_month(days, move |orgs| {
         let names = texts(&all_pairs.known().orgs);
         of_month(orgs, &names, &schema)
     });
-    Ok(Some(Box::new(rows)))
+    Ok(Box::new(rows))
 }
 
 // By the day on which they hold.
@@ -94,18 +96,19 @@ fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
 }
 
 /// The organisations with a human event and users, in the order of their ids.
-fn of_day(work: &Work, pairs: &Pairs) -> Result<Vec<OrgDay>> {
+fn of_day(work: &Work, pairs: &Pairs) -> Halted<Vec<OrgDay>> {
     let users = users(work, pairs)?;
     let mut orgs = Vec::new();
     for input in &work.apps {
         let file = pairs.file(&input.path)?;
-        let mut usage_ms = Vec::with_capacity(file.rows.len());
+        let mut usage_ms = Vec::with_capacity(file.first_row + file.rows.len());
         for chunk in USAGE.read(&input.path)? {
             usage_ms.extend_from_slice(chunk?.numbers(USAGE.others[0])?);
         }
+        let of_file = &usage_ms[file.first_row..];
         for (org, places) in file.orgs().filter(|(org, _)| *org != PERSONAL) {
             let users = users.get(org as usize).copied().unwrap_or(0);
-            let used = file.rows[places.clone()].iter().zip(&usage_ms[places]).filter(|(row, _)| row.is_human());
+            let used = file.rows[places.clone()].iter().zip(&of_file[places]).filter(|(row, _)| row.is_human());
             if users > 0 {
                 orgs.extend(of_org(work, org, users, used.map(|(_, usage_ms)| *usage_ms)));
             }
@@ -138,7 +141,7 @@ fn users(work: &Work, pairs: &Pairs) -> Result<Vec<i64>> {
     for chunk in read(USERS, &work.users)? {
         let (orgs, counts) = (pairs.orgs(chunk.texts(USERS.texts[0])?), chunk.numbers(USERS.others[0])?);
         users.resize(pairs.known().orgs.len(), 0);
-        for (row, &count) in counts.iter().enumerate() {
+        for (row, &count) in counts.iter().enumerate().filter(|(row, _)| orgs.of(*row) != OUTSIDE) {
             users[orgs.of(row) as usize] = count;
         }
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::pairs::PERSONAL;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, texts};
+use super::divided::Making;
+use super::pairs::{PERSONAL, Pairs};
+use super::parts::{Halt, Halted};
+use super::{Frame, Inputs, batch, coded, texts};
 use crate::error::Result;
 use crate::period::{Day, Grain};
 
@@ -14,37 +16,35 @@ use crate::period::{Day, Grain};
 type Seen = (u32, Day);
 
 /// The organisations of each month.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
+pub(super) fn run(inputs: &Inputs, _: Frame, schema: &SchemaRef, pairs: &Arc<Pairs>) -> Halted<Making> {
     let mut months: Vec<(Day, Vec<Seen>)> = Vec::new();
     // By organisation: the first day of the month in which it was seen last.
     let mut last_seen: Vec<Option<Day>> = Vec::new();
     let mut held = 0;
-    for day in shared.apps.days(inputs)? {
+    for day in pairs.days(inputs)? {
         let (day, files) = day?;
         let month = Grain::Month.first_day(Grain::Month.index(day));
         let seen = match months.last_mut() {
             Some((known, seen)) if *known == month => seen,
             _ => &mut months.push_mut((month, Vec::new())).1,
         };
-        last_seen.resize(shared.apps.known().orgs.len(), None);
+        last_seen.resize(pairs.known().orgs.len(), None);
         for (org, _) in files.iter().flat_map(|file| file.orgs()) {
             if org != PERSONAL && last_seen[org as usize].replace(month) != Some(month) {
                 seen.push((org, day));
                 held += size_of::<Seen>();
             }
         }
-        if !shared.apps.fit(frame, held) {
-            return Ok(None);
-        }
+        pairs.fit(held)?;
     }
-    let known = shared.apps.known();
+    let known = pairs.known();
     let (names, ranks) = (texts(&known.orgs), known.orgs.ranks().ranks);
     let schema = Arc::clone(schema);
     let rows = months.into_iter().map(move |(month, mut seen)| {
         seen.sort_unstable_by_key(|(org, _)| ranks[*org as usize]);
-        of_month(month, &seen, &names, &schema)
+        of_month(month, &seen, &names, &schema).map_err(Halt::Failed)
     });
-    Ok(Some(Box::new(rows)))
+    Ok(Box::new(rows))
 }
 
 fn of_month(month: Day, seen: &[Seen], names: &StringArray, schema: &SchemaRef) -> Result<RecordBatch> {

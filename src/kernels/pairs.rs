@@ -10,14 +10,17 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::days::{days, side_by_side};
-use super::{Frame, Input, Inputs, files_of};
-use crate::columns::{self, Texts, Wanted};
-use crate::error::{Error, Result};
+use super::parts::{Halt, Halted, Part};
+use super::{Input, Inputs, files_of};
+use crate::columns::{self, Chunk, Texts, Wanted};
 use crate::names::Names;
 use crate::period::Day;
 
 /// The number of no organisation: personal use.
 pub(super) const PERSONAL: u32 = 0;
+
+/// The number of an id that is not of the part that is being looked at.
+pub(super) const OUTSIDE: u32 = u32::MAX;
 
 /// A rollup of pairs.
 #[derive(Debug)]
@@ -28,19 +31,36 @@ pub(super) struct Rollup {
     pub(super) ids: [&'static str; 2],
     /// All events, human events, and what marks a row.
     pub(super) counts: [&'static str; 3],
+    /// The place of the id by which it is divided if it is too large: the one that what is counted of pairs belongs to.
+    pub(super) divided_by: usize,
 }
 
 /// The apps that organisations use. A row is marked if a machine did.
-pub(super) static APPS: Rollup =
-    Rollup { table: "org_app_day", ids: ["org_id", "app_id"], counts: ["events", "human_events", "machine_events"] };
+pub(super) static APPS: Rollup = Rollup {
+    table: "org_app_day",
+    ids: ["org_id", "app_id"],
+    counts: ["events", "human_events", "machine_events"],
+    divided_by: ORG,
+};
 
 /// The users that are active for organisations. A row is marked if they checked in.
-pub(super) static USERS: Rollup =
-    Rollup { table: "user_day", ids: ["org_id", "user_id"], counts: ["events", "human_events", "check_ins"] };
+pub(super) static USERS: Rollup = Rollup {
+    table: "user_day",
+    ids: ["org_id", "user_id"],
+    counts: ["events", "human_events", "check_ins"],
+    divided_by: OTHER,
+};
 
-/// The pairs of a rollup, and the rows of its files for as long as there is room.
+// Places of ids.
+const ORG: usize = 0;
+const OTHER: usize = 1;
+
+/// The pairs of a rollup, or of a part of it, and the rows of its files for as long as there is room.
 pub(super) struct Pairs {
     rollup: &'static Rollup,
+    part: Part,
+    // What may be taken, in bytes.
+    memory: usize,
     files: Mutex<Files>,
     known: RwLock<Known>,
 }
@@ -62,6 +82,8 @@ pub(super) struct Known {
 pub(super) struct FileOfPairs {
     /// In the order of the file, which is that of the organisations' ids.
     pub(super) rows: Vec<Row>,
+    /// The first of them in the file, if a part of it is read that is divided by organisations.
+    pub(super) first_row: usize,
     /// All events of them.
     pub(super) events: i64,
     // The organisations, and where the rows of each end.
@@ -77,6 +99,13 @@ struct Files {
     by_path: HashMap<PathBuf, Arc<Mutex<Option<Arc<FileOfPairs>>>>>,
     // What kept rows may still take, in bytes.
     room: usize,
+}
+
+impl Rollup {
+    /// The column of the ids by which it is divided.
+    pub(super) fn divided_by(&'static self) -> Wanted {
+        Wanted { table: self.table, texts: &self.ids[self.divided_by..=self.divided_by], others: &[] }
+    }
 }
 
 impl Row {
@@ -121,21 +150,26 @@ impl FileOfPairs {
 }
 
 impl Pairs {
-    /// Nothing is known yet; rows are kept up to so many bytes.
-    pub(super) fn new(rollup: &'static Rollup, room: usize) -> Arc<Self> {
+    /// Nothing is known yet; rows are kept up to `room` bytes, and what is known fits up to `memory` bytes.
+    pub(super) fn new(rollup: &'static Rollup, part: Part, room: usize, memory: usize) -> Arc<Self> {
         let mut known = Known::default();
         known.orgs.number(0, "");
         let files = Mutex::new(Files { by_path: HashMap::new(), room });
-        Arc::new(Self { rollup, files, known: RwLock::new(known) })
+        Arc::new(Self { rollup, part, memory, files, known: RwLock::new(known) })
+    }
+
+    /// The part of the rollup that is looked at.
+    pub(super) fn part(&self) -> &Part {
+        &self.part
     }
 
     /// The files of each day that a query sees, in order; days are read side by side.
     pub(super) fn days(
         self: &Arc<Self>,
         inputs: &Inputs,
-    ) -> Result<impl Iterator<Item = Result<(Day, Vec<Arc<FileOfPairs>>)>> + Send + use<>> {
+    ) -> Halted<impl Iterator<Item = Halted<(Day, Vec<Arc<FileOfPairs>>)>> + Send + use<>> {
         let pairs = Arc::clone(self);
-        let read = move |files: &[Input]| files.iter().map(|file| pairs.file(&file.path)).collect::<Result<Vec<_>>>();
+        let read = move |files: &[Input]| files.iter().map(|file| pairs.file(&file.path)).collect::<Halted<Vec<_>>>();
         Ok(side_by_side(days(files_of(inputs, self.rollup.table)?)?, move |(day, files)| Ok((*day, read(files)?))))
     }
 
@@ -151,16 +185,23 @@ impl Pairs {
     }
 
     /// Numbers texts that are the other ids of pairs, or ids like them. Those that are known, most of them after the first
-    /// days, are looked up by many threads at once.
+    /// days, are looked up by many threads at once. Ids of other parts are [`OUTSIDE`].
     pub(super) fn others<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
-        let found = texts.found(&self.known().others);
+        let found = self.found(texts, OTHER, &self.known().others);
         texts.numbered_as(found, &mut self.more().others)
     }
 
     /// Numbers the ids of organisations in the same way.
     pub(super) fn orgs<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
-        let found = texts.found(&self.known().orgs);
+        let found = self.found(texts, ORG, &self.known().orgs);
         texts.numbered_as(found, &mut self.more().orgs)
+    }
+
+    fn found<'a>(&self, texts: Texts<'a>, place: usize, names: &Names) -> columns::Known<'a, Option<u32>> {
+        if self.part.is_all() || self.rollup.divided_by != place {
+            return texts.found(names);
+        }
+        texts.each(|text| if self.part.has(text) { names.find(0, text) } else { Some(OUTSIDE) })
     }
 
     /// How many other ids are known.
@@ -172,13 +213,15 @@ impl Pairs {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether what is known fits into a kernel's memory, beside so many bytes.
-    pub(super) fn fit(&self, frame: Frame, beside: usize) -> bool {
-        (self.known().bytes() + beside) as u64 <= frame.memory
+    /// Goes on if what is known fits into the memory, beside so many bytes.
+    pub(super) fn fit(&self, beside: usize) -> Halted<()> {
+        let known = self.known();
+        let fits = known.bytes().saturating_add(beside) <= self.memory && known.ids.len() <= Row::MOST_PAIRS;
+        fits.then_some(()).ok_or(Halt::Full)
     }
 
     /// A file's rows.
-    pub(super) fn file(&self, path: &Path) -> Result<Arc<FileOfPairs>> {
+    pub(super) fn file(&self, path: &Path) -> Halted<Arc<FileOfPairs>> {
         let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Arc::clone(files().by_path.entry_ref(path).or_default());
         let mut place = lock(&place);
@@ -194,53 +237,60 @@ impl Pairs {
         Ok(file)
     }
 
-    fn read(&self, path: &Path) -> Result<FileOfPairs> {
-        let Rollup { table, ids, counts } = self.rollup;
-        let mut file = FileOfPairs { rows: Vec::new(), events: 0, orgs: Vec::new() };
-        for chunk in (Wanted { table, texts: ids, others: counts }).read(path)? {
-            let chunk = chunk?;
-            let [orgs, others] = [chunk.texts(ids[0])?, chunk.texts(ids[1])?];
-            let [events, human, marks] = counts.map(|name| chunk.numbers(name));
-            let [events, human, marks] = [events?, human?, marks?];
-            let (orgs, others) = (self.orgs(orgs), self.others(others));
-            let start = file.rows.len();
-            file.rows.reserve(chunk.rows());
-            let mut new = Vec::new();
-            let known = self.known();
-            for (row, (&human, &marks)) in human.iter().zip(marks).enumerate() {
-                let org = orgs.of(row);
-                let pair = known.find(org, others.of(row));
-                file.rows.push(Row::new(pair.unwrap_or(0), human > 0, marks > 0));
-                if pair.is_none() {
-                    new.push(row);
-                }
-                match file.orgs.last_mut() {
-                    Some((last, end)) if *last == org => *end += 1,
-                    last => {
-                        let before = last.map_or(0, |(_, end)| *end);
-                        file.orgs.push((org, before + 1));
-                    }
-                }
-            }
-            drop(known);
-            let mut known = self.more();
-            for row in new {
-                let pair = known.number(orgs.of(row), others.of(row));
-                let flags = &mut file.rows[start + row];
-                *flags = Row::new(pair, flags.is_human(), flags.is_marked());
-            }
-            if known.ids.len() > Row::MOST_PAIRS {
-                let most = Row::MOST_PAIRS;
-                return Err(Error::Data(format!(
-                    "table `{table}` has more than {most} pairs of {} and {}",
-                    ids[0], ids[1]
-                )));
-            }
-            file.events += events.iter().sum::<i64>();
+    fn read(&self, path: &Path) -> Halted<FileOfPairs> {
+        let Rollup { table, ids, counts, divided_by } = self.rollup;
+        let mut file = FileOfPairs { rows: Vec::new(), first_row: 0, events: 0, orgs: Vec::new() };
+        let wanted = Wanted { table, texts: ids, others: counts };
+        let chunks = wanted.read_where(path, ids[*divided_by], &|least, most| self.part.may_have(least, most))?;
+        for chunk in chunks {
+            self.read_chunk(&chunk?, &mut file)?;
+            self.fit(size_of_val(file.rows.as_slice()))?;
         }
         file.rows.shrink_to_fit();
         file.orgs.shrink_to_fit();
         Ok(file)
+    }
+
+    fn read_chunk(&self, chunk: &Chunk, file: &mut FileOfPairs) -> Halted<()> {
+        let Rollup { ids, counts, .. } = self.rollup;
+        let [orgs, others] = [chunk.texts(ids[ORG])?, chunk.texts(ids[OTHER])?];
+        let [events, human, marks] = counts.map(|name| chunk.numbers(name));
+        let [events, human, marks] = [events?, human?, marks?];
+        let (orgs, others) = (self.orgs(orgs), self.others(others));
+        file.rows.reserve(chunk.rows());
+        // The places of rows whose pair is new, in the file and here.
+        let mut new = Vec::new();
+        let known = self.known();
+        for (row, (&human, &marks)) in human.iter().zip(marks).enumerate() {
+            let (org, other) = (orgs.of(row), others.of(row));
+            if org == OUTSIDE || other == OUTSIDE {
+                continue;
+            }
+            if file.rows.is_empty() {
+                file.first_row = chunk.start() + row;
+            }
+            let pair = known.find(org, other);
+            if pair.is_none() {
+                new.push((file.rows.len(), row));
+            }
+            file.rows.push(Row::new(pair.unwrap_or(0), human > 0, marks > 0));
+            file.events += events[row];
+            match file.orgs.last_mut() {
+                Some((last, end)) if *last == org => *end += 1,
+                last => {
+                    let before = last.map_or(0, |(_, end)| *end);
+                    file.orgs.push((org, before + 1));
+                }
+            }
+        }
+        drop(known);
+        let mut known = self.more();
+        for (place, row) in new {
+            let pair = known.number(orgs.of(row), others.of(row));
+            let flags = &mut file.rows[place];
+            *flags = Row::new(pair, flags.is_human(), flags.is_marked());
+        }
+        Ok(())
     }
 }
 
@@ -331,7 +381,7 @@ mod tests {
         write(&one, ([&["", "a", "a"], &["x", "x", "y"]], [&[3, 4, 5], &[3, 0, 5], &[0, 4, 0]]));
         write(&other, ([&["a", "b"], &["y", "x"]], [&[1, 1], &[0, 1], &[0, 1]]));
         for (room, is_kept) in [(0, [false, false]), (28, [true, false]), (52, [true, true])] {
-            let pairs = Pairs::new(&APPS, room);
+            let pairs = Pairs::new(&APPS, Part::default(), room, usize::MAX);
             let files = [&one, &other].map(|path| pairs.file(path).expect("rows"));
             assert_eq!(files.each_ref().map(|file| file.events), [12, 2]);
             assert_eq!(files[0].rows[2].pair(), files[1].rows[0].pair());

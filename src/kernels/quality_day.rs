@@ -1,13 +1,14 @@
 //! Accepted events of each day, and ids that the dimension files lack. See `queries/states/quality_day/query.sql`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashSet;
 
-use super::days::read;
-use super::pairs::{FileOfPairs, PERSONAL};
+use super::pairs::{self, FileOfPairs, PERSONAL, Pairs};
+use super::parts::Halted;
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::columns::Wanted;
 use crate::error::Result;
@@ -21,83 +22,127 @@ const APPS: Wanted = Wanted { table: "apps", texts: &["app_id"], others: &[] };
 /// The ids of one kind, by their numbers.
 struct Ids {
     // Those in the dimension file; if it is not given, none is missed.
-    known: Option<HashSet<String>>,
+    known: Option<Names>,
     are_known: Vec<bool>,
     // The last day on which an unknown one was counted.
     last_days: Vec<Option<Day>>,
 }
 
-/// A row of the result.
+/// What is counted of a day.
+#[derive(Default)]
 struct Quality {
-    day: Day,
     events: i64,
-    // Organisations, users and apps.
-    unknown: [i64; 3],
+    unknown_orgs: i64,
+    unknown_users: i64,
+    // By numbers of our own: organisations of several parts may have used the same.
+    unknown_apps: HashSet<u32>,
 }
 
+/// Something of each day.
+type ByDay<T> = Vec<(Day, T)>;
+
 /// The days with an accepted event.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let mut orgs = Ids::read(ORGS, inputs, frame.given.orgs)?;
-    let mut users = Ids::read(USERS, inputs, frame.given.users)?;
-    let mut apps = Ids::read(APPS, inputs, frame.given.apps)?;
-    let mut qualities: Vec<Quality> = Vec::new();
-    let mut ids = Vec::new();
-    for day in shared.apps.days(inputs)? {
-        let (day, files) = day?;
-        shared.apps.learn(&mut ids);
-        orgs.learn(&shared.apps.known().orgs);
-        apps.learn(&shared.apps.known().others);
-        let of_day = files.iter().flat_map(|file| file.orgs()).map(|(org, _)| org);
-        let unknown_orgs = orgs.unknown(day, of_day.filter(|org| *org != PERSONAL));
-        let unknown_apps = apps.unknown(day, pairs(&files).map(|pair| ids[pair].1));
-        let events = files.iter().map(|file| file.events).sum();
-        qualities.push(Quality { day, events, unknown: [unknown_orgs, 0, unknown_apps] });
-        if !shared.apps.fit(frame, 0) {
-            return Ok(None);
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
+    let mut days: BTreeMap<Day, Quality> = BTreeMap::new();
+    let mut unknown_apps = Names::default();
+    let files = files_of(inputs, pairs::APPS.table)?;
+    for part in shared.apps.in_parts(pairs::APPS.divided_by(), files, |pairs| of_orgs(inputs, frame, pairs))? {
+        for (day, part) in part {
+            let quality = days.entry(day).or_default();
+            quality.events += part.events;
+            quality.unknown_orgs += part.unknown_orgs;
+            quality.unknown_apps.extend(part.unknown_apps.iter().map(|app| unknown_apps.number(0, app)));
         }
     }
     if frame.given.users {
-        ids.clear();
-        for day in shared.users.days(inputs)? {
-            let (day, files) = day?;
-            shared.users.learn(&mut ids);
-            users.learn(&shared.users.known().others);
-            let unknown = users.unknown(day, pairs(&files).map(|pair| ids[pair].1));
-            if let Ok(place) = qualities.binary_search_by_key(&day, |quality| quality.day) {
-                qualities[place].unknown[1] = unknown;
-            }
-            if !shared.users.fit(frame, 0) {
-                return Ok(None);
+        let files = files_of(inputs, pairs::USERS.table)?;
+        for part in shared.users.in_parts(pairs::USERS.divided_by(), files, |pairs| of_users(inputs, pairs))? {
+            for (day, unknown) in part {
+                if let Some(quality) = days.get_mut(&day) {
+                    quality.unknown_users += unknown;
+                }
             }
         }
     }
-    let number = |value: &dyn Fn(&Quality) -> i64| -> ArrayRef {
-        Arc::new(Int64Array::from_iter_values(qualities.iter().map(value)))
-    };
+    if days.is_empty() {
+        return Ok(Box::new(std::iter::empty()));
+    }
+    let number =
+        |value: fn(&Quality) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(days.values().map(value))) };
     let rows = batch(
         schema,
         vec![
-            Arc::new(Date32Array::from_iter_values(qualities.iter().map(|quality| quality.day))),
-            number(&|quality| quality.events),
-            number(&|quality| quality.unknown[0]),
-            number(&|quality| quality.unknown[1]),
-            number(&|quality| quality.unknown[2]),
+            Arc::new(Date32Array::from_iter_values(days.keys().copied())),
+            number(|quality| quality.events),
+            number(|quality| quality.unknown_orgs),
+            number(|quality| quality.unknown_users),
+            number(|quality| count(quality.unknown_apps.len())),
         ],
     );
-    let is_empty = qualities.is_empty();
-    Ok(Some(Box::new((!is_empty).then_some(rows).into_iter())))
+    Ok(Box::new(std::iter::once(rows)))
 }
 
-fn pairs(files: &[Arc<FileOfPairs>]) -> impl Iterator<Item = usize> {
+/// What is counted of some organisations.
+struct OfOrgs {
+    events: i64,
+    unknown_orgs: i64,
+    unknown_apps: Vec<Box<str>>,
+}
+
+fn of_orgs(inputs: &Inputs, frame: Frame, pairs: &Arc<Pairs>) -> Halted<ByDay<OfOrgs>> {
+    let mut orgs = Ids::read(ORGS, inputs, frame.given.orgs, |org| pairs.part().has(org))?;
+    let mut apps = Ids::read(APPS, inputs, frame.given.apps, |_| true)?;
+    let mut by_day = Vec::new();
+    let mut ids = Vec::new();
+    for day in pairs.days(inputs)? {
+        let (day, files) = day?;
+        pairs.learn(&mut ids);
+        let known = pairs.known();
+        orgs.learn(&known.orgs);
+        apps.learn(&known.others);
+        let of_day = files.iter().flat_map(|file| file.orgs()).map(|(org, _)| org);
+        let unknown_orgs = count(orgs.unknown(day, of_day.filter(|org| *org != PERSONAL)).count());
+        let unknown_apps = apps.unknown(day, places(&files).map(|pair| ids[pair].1));
+        let unknown_apps = unknown_apps.map(|app| known.others.text(app).into()).collect();
+        drop(known);
+        by_day.push((day, OfOrgs { events: files.iter().map(|file| file.events).sum(), unknown_orgs, unknown_apps }));
+        pairs.fit(orgs.bytes() + apps.bytes() + size_of_val(ids.as_slice()))?;
+    }
+    Ok(by_day)
+}
+
+fn of_users(inputs: &Inputs, pairs: &Arc<Pairs>) -> Halted<ByDay<i64>> {
+    let mut users = Ids::read(USERS, inputs, true, |user| pairs.part().has(user))?;
+    let mut by_day = Vec::new();
+    let mut ids = Vec::new();
+    for day in pairs.days(inputs)? {
+        let (day, files) = day?;
+        pairs.learn(&mut ids);
+        users.learn(&pairs.known().others);
+        by_day.push((day, count(users.unknown(day, places(&files).map(|pair| ids[pair].1)).count())));
+        pairs.fit(users.bytes() + size_of_val(ids.as_slice()))?;
+    }
+    Ok(by_day)
+}
+
+fn places(files: &[Arc<FileOfPairs>]) -> impl Iterator<Item = usize> {
     files.iter().flat_map(|file| &file.rows).map(|row| row.pair())
 }
 
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 impl Ids {
-    fn read(wanted: Wanted, inputs: &Inputs, is_given: bool) -> Result<Self> {
-        let mut known = is_given.then(HashSet::new);
+    fn read(wanted: Wanted, inputs: &Inputs, is_given: bool, has: impl Fn(&str) -> bool) -> Result<Self> {
+        let mut known = is_given.then(Names::default);
         if let Some(known) = &mut known {
-            for chunk in read(wanted, files_of(inputs, wanted.table)?)? {
-                known.extend(chunk.texts(wanted.texts[0])?.used().map(str::to_owned));
+            for file in files_of(inputs, wanted.table)? {
+                for chunk in wanted.read(&file.path)? {
+                    for id in chunk?.texts(wanted.texts[0])?.used().filter(|id| has(id)) {
+                        known.number(0, id);
+                    }
+                }
             }
         }
         Ok(Self { known, are_known: Vec::new(), last_days: Vec::new() })
@@ -105,18 +150,21 @@ impl Ids {
 
     /// Looks up ids that were numbered since.
     fn learn(&mut self, names: &Names) {
-        let is_known = |id: &str| self.known.as_ref().is_none_or(|known| known.contains(id));
+        let is_known = |id: &str| self.known.as_ref().is_none_or(|known| known.find(0, id).is_some());
         self.are_known.extend(names.texts_after(self.are_known.len()).map(is_known));
         self.last_days.resize(names.len(), None);
     }
 
-    /// How many ids of a day are not known, each counted once.
-    fn unknown(&mut self, day: Day, ids: impl Iterator<Item = u32>) -> i64 {
+    /// The ids of a day that are not known, each once.
+    fn unknown(&mut self, day: Day, ids: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> {
         let Self { are_known, last_days, .. } = self;
-        let is_new = |id: &u32| {
+        ids.filter(move |id| {
             let id = *id as usize;
             !are_known[id] && last_days[id].replace(day) != Some(day)
-        };
-        i64::try_from({ ids }.filter(is_new).count()).unwrap_or(i64::MAX)
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.known.as_ref().map_or(0, Names::bytes) + self.last_days.len() * size_of::<(bool, Option<Day>)>()
     }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::pairs::FileOfPairs;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, files_of, texts};
+use super::divided::{Divided, Making};
+use super::pairs::{FileOfPairs, Pairs, USERS};
+use super::parts::{Halt, Halted};
+use super::{Frame, Inputs, batch, coded, files_of, texts};
 use crate::error::Result;
 use crate::period::{Day, Grain};
 
@@ -35,18 +37,22 @@ struct Bits {
     seen_next: u32,
 }
 
+/// The seats of all months, or of one after the other.
+pub(super) const DIVIDED: Divided =
+    Divided { rows: run, pairs: |shared| &shared.users, grain: |_| Grain::Month, looks_back: WINDOW - 1 };
+
 /// The seats of all months, those of a month in the order of users and organisations.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Option<Rows>> {
-    let Some(first) = files_of(inputs, "user_day")?.iter().find_map(|input| input.day) else {
-        return Ok(Some(Box::new(std::iter::empty())));
+fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, users: &Arc<Pairs>) -> Halted<Making> {
+    let Some(first) = files_of(inputs, USERS.table)?.iter().find_map(|input| input.day) else {
+        return Ok(Box::new(std::iter::empty()));
     };
     // By pair of an organisation and a user.
     let mut seats: Vec<Bits> = Vec::new();
     let mut months: Vec<(Day, Vec<Seat>)> = Vec::new();
     let mut month = Grain::Month.index(first);
     let mut held = 0;
-    let end_month = |month: i32, seats: &mut Vec<Bits>| end_month(month, seats, &shared.users.known().ids, frame);
-    for day in shared.users.days(inputs)? {
+    let end_month = |month: i32, seats: &mut Vec<Bits>| end_month(month, seats, &users.known().ids, frame);
+    for day in users.days(inputs)? {
         let (day, files) = day?;
         while month < Grain::Month.index(day) {
             let ended = end_month(month, &mut seats);
@@ -54,26 +60,24 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
             months.extend(ended);
             month += 1;
         }
-        seats.resize(shared.users.known().ids.len(), Bits::default());
+        seats.resize(users.known().ids.len(), Bits::default());
         add(&mut seats, day, &files);
-        if !shared.users.fit(frame, size_of_val(seats.as_slice()) + held) {
-            return Ok(None);
-        }
+        users.fit(size_of_val(seats.as_slice()) + held)?;
     }
     // The last month with activity, and the one that still sees it.
     months.extend(end_month(month, &mut seats));
     months.extend(end_month(month + 1, &mut seats));
     drop(seats);
-    let known = shared.users.known();
+    let known = users.known();
     let names = (texts(&known.others), texts(&known.orgs));
     let ranks = (known.others.ranks().ranks, known.orgs.ranks().ranks);
     let schema = Arc::clone(schema);
     let rows = months.into_iter().flat_map(move |(month, mut seats)| {
         let rank = |seat: &Seat| u64::from(ranks.0[seat.user as usize]) << 32 | u64::from(ranks.1[seat.org as usize]);
         seats.sort_unstable_by_key(rank);
-        batches(month, &seats, &names, &schema)
+        batches(month, &seats, &names, &schema).into_iter().map(|batch| batch.map_err(Halt::Failed))
     });
-    Ok(Some(Box::new(rows)))
+    Ok(Box::new(rows))
 }
 
 fn add(seats: &mut [Bits], day: Day, files: &[Arc<FileOfPairs>]) {

@@ -122,7 +122,7 @@ pub async fn compute_watched(
                 && let Some(turn) = turns.next()
             {
                 let work = Work::new(queries[turn], &sources, ground);
-                let shared = queries[turn].kernel.is_some().then(|| alive(&mut shared, ground));
+                let shared = queries[turn].kernel.is_some().then(|| alive(&mut shared, ground, &places));
                 let means = Means { engine, ground, places: &places, shared };
                 running.push(async move {
                     match work {
@@ -159,9 +159,10 @@ pub async fn compute_watched(
 }
 
 // What kernels share, begun anew if none waits or works.
-fn alive(shared: &mut Weak<kernels::Shared>, ground: &Ground) -> Arc<kernels::Shared> {
+fn alive(shared: &mut Weak<kernels::Shared>, ground: &Ground, places: &Places) -> Arc<kernels::Shared> {
     shared.upgrade().unwrap_or_else(|| {
-        let new = Arc::new(kernels::Shared::new(ground.memory / SHARED_PART));
+        let of_each = places.memory - places.memory / SHARED_PART;
+        let new = Arc::new(kernels::Shared::new(ground.memory / SHARED_PART, of_each));
         *shared = Arc::downgrade(&new);
         new
     })
@@ -371,11 +372,9 @@ async fn run(
             wanted: span.rows,
             week_start: frame.week_start,
             given: given(&ground.parameters),
-            memory: places.memory - places.memory / SHARED_PART,
         };
-        if let Some(batches) = by_kernel(kernel, query.schema(), &inputs, told, shared).await? {
-            return write(query, batches, &root, pieces).await.map(Some);
-        }
+        let batches = by_kernel(kernel, query.schema(), &inputs, told, shared).await?;
+        return write(query, batches, &root, pieces).await.map(Some);
     }
     let share = if matches!(query.kind, Kind::Frame(_)) { Share::One } else { Share::ByRows };
     let Some(place) = places.take(rows, share).await else { return Ok(None) };
@@ -420,20 +419,20 @@ fn given(parameters: &Parameters) -> kernels::Given {
     kernels::Given { orgs: given("has_orgs"), users: given("has_users"), apps: given("has_apps") }
 }
 
-// What a kernel gives, if the memory is enough for it.
+// What a kernel gives.
 async fn by_kernel(
     kernel: &str,
     schema: SchemaRef,
     inputs: &BTreeMap<String, TableFiles>,
     frame: kernels::Frame,
     shared: &Arc<kernels::Shared>,
-) -> Result<Option<Batches>> {
+) -> Result<Batches> {
     let files = |table: &TableFiles| {
         table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
     };
     let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
     let (kernel, shared) = (kernel.to_owned(), Arc::clone(shared));
-    Ok(blocking(move || kernels::run(&kernel, &inputs, frame, &schema, &shared)).await?.map(Batches::Gathered))
+    blocking(move || kernels::run(&kernel, &inputs, frame, &schema, &shared)).await.map(Batches::Gathered)
 }
 
 async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {

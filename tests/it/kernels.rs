@@ -1,4 +1,4 @@
-//! A kernel gives the rows that its query's SQL gives, whatever the log.
+//! A kernel gives the rows that its query's SQL gives, whatever the log, and however little memory it has.
 
 use std::fmt::Write;
 use std::fs;
@@ -86,9 +86,11 @@ fn kernels_do_what_their_sql_says() {
     assert_eq!(names, kernels::names().collect::<Vec<_>>(), "a kernel has the name of its query");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let config = Config { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
-    let world = (logs(), any::<bool>(), any::<bool>());
+    // What is known of some ids fits, or not even that of one.
+    let memory = prop::sample::select(vec![1, 1_000, 4_000]);
+    let world = (logs(), any::<bool>(), any::<bool>(), memory);
     TestRunner::new(config)
-        .run(&world, |(events, is_sunday, has_orgs)| {
+        .run(&world, |(events, is_sunday, has_orgs, memory)| {
             let root = tempfile::tempdir().expect("a folder");
             let log = root.path().join("log.jsonl");
             fs::write(&log, lines(&events)).expect("a log");
@@ -108,23 +110,33 @@ fn kernels_do_what_their_sql_says() {
                 fs::write(root.path().join("orgs.csv"), "org_id\no1\nO1\n").expect("orgs");
             }
             let now = DateTime::from_timestamp(4_102_444_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-            let found = catalogs.each_ref().map(|catalog| {
+            let engine = runtime.block_on(Engine::start(&settings.engine)).expect("an engine");
+            let inputs = [Input::Path(log.to_string_lossy().into_owned())];
+            let ingested = runtime.block_on(pipeline::ingest(&settings, &engine, &inputs, now, &|_, _| ()));
+            ingested.expect("ingested");
+            let rows_of = |settings: &Settings, catalog: &Catalog| {
+                // What is kept depends on no memory.
+                let kept = settings.store.path.join("_kept");
+                if kept.exists() {
+                    fs::remove_dir_all(kept).expect("a folder");
+                }
                 runtime.block_on(async {
-                    let engine = Engine::start(&settings.engine).await.expect("an engine");
-                    let inputs = [Input::Path(log.to_string_lossy().into_owned())];
-                    pipeline::ingest(&settings, &engine, &inputs, now, &|_, _| ()).await.expect("ingested");
                     let mut all = Vec::new();
                     for name in &names {
                         let sql = format!("SELECT * FROM {name}");
-                        let answer = pipeline::ask(&settings, &engine, catalog, &sql).await;
+                        let answer = pipeline::ask(settings, &engine, catalog, &sql).await;
                         all.push(rows(&answer.expect("rows").1));
                     }
                     all
                 })
-            });
-            let [by_kernel, by_sql] = found;
-            for ((name, by_kernel), by_sql) in names.iter().zip(by_kernel).zip(by_sql) {
-                prop_assert_eq!(by_kernel, by_sql, "{}", name);
+            };
+            let by_sql = rows_of(&settings, &catalogs[1]);
+            let at_once = rows_of(&settings, &catalogs[0]);
+            settings.engine.memory = memory;
+            let in_parts = rows_of(&settings, &catalogs[0]);
+            for (place, name) in names.iter().enumerate() {
+                prop_assert_eq!(&at_once[place], &by_sql[place], "{}", name);
+                prop_assert_eq!(&in_parts[place], &by_sql[place], "{} with {} bytes", name, memory);
             }
             Ok(())
         })
