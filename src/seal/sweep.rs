@@ -7,8 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::Threads;
-use super::sorting::sort_by_number;
+use super::sorting::bits;
 use super::uses::Span;
 use crate::error::{Error, Result};
 
@@ -25,12 +24,14 @@ pub(super) struct Crowd {
     present: Option<Span>,
     starts: Instants,
     ends: Instants,
+    slots: Slots,
 }
 
 impl Crowd {
     /// An empty crowd. With a folder it holds at most so many instants in memory, and the others there.
     pub(super) fn new(folder: Option<&Path>, most: usize) -> Self {
-        Self { present: None, starts: Instants::new(folder, most), ends: Instants::new(folder, most) }
+        let instants = || Instants::new(folder, most);
+        Self { present: None, starts: instants(), ends: instants(), slots: Slots::default() }
     }
 
     /// Adds a span of the present one, which begins no earlier than the ones before it.
@@ -54,7 +55,10 @@ impl Crowd {
     /// Sweeps over all spans and forgets them.
     pub(super) fn peak(&mut self) -> Result<Peak> {
         self.turn()?;
-        sweep(self.starts.sorted()?, self.ends.sorted()?)
+        if self.starts.runs.is_empty() && self.ends.runs.is_empty() {
+            return self.slots.peak(&mut self.starts.values, &mut self.ends.values);
+        }
+        sweep(0, self.starts.sorted()?, self.ends.sorted()?)
     }
 
     fn close(&mut self, span: Option<Span>) -> Result<()> {
@@ -64,9 +68,13 @@ impl Crowd {
     }
 }
 
-// Ends go before starts. Nobody comes but at a start, so that the peak is at one.
-fn sweep(starts: impl Iterator<Item = Result<i64>>, mut ends: impl Iterator<Item = Result<i64>>) -> Result<Peak> {
-    let (mut peak, mut present) = (Peak::default(), 0);
+// Ends go before starts. Nobody comes but at a start, so that the peak is at one. `present` are there before all of them.
+fn sweep(
+    mut present: i64,
+    starts: impl Iterator<Item = Result<i64>>,
+    mut ends: impl Iterator<Item = Result<i64>>,
+) -> Result<Peak> {
+    let mut peak = Peak::default();
     let mut next_end = ends.next().transpose()?;
     for start in starts {
         let start = start?;
@@ -80,6 +88,75 @@ fn sweep(starts: impl Iterator<Item = Result<i64>>, mut ends: impl Iterator<Item
         }
     }
     Ok(peak)
+}
+
+// The time of a crowd, cut into equal slots. Counting who comes and goes in each tells where the peak may be, and only the
+// instants of these slots are sorted.
+#[derive(Default)]
+struct Slots(Vec<Slot>);
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    comes: u32,
+    goes: u32,
+    // Who is there when the slot begins.
+    before: u32,
+}
+
+const MOST_SLOTS: usize = 1 << 16;
+
+impl Slots {
+    // Sweeps over instants and takes them away.
+    #[expect(clippy::cast_possible_truncation, reason = "slots are at most so many")]
+    fn peak(&mut self, starts: &mut Vec<i64>, ends: &mut Vec<i64>) -> Result<Peak> {
+        let (Some(&first), Some(&last)) = (starts.iter().min(), starts.iter().max()) else {
+            return Ok(Peak::default());
+        };
+        let Self(slots) = self;
+        let count = starts.len().next_power_of_two().min(MOST_SLOTS);
+        let shift = bits(last.abs_diff(first)).saturating_sub(count.ilog2());
+        let slot_of = |at: i64| (at.abs_diff(first) >> shift) as usize;
+        slots.clear();
+        slots.resize(slot_of(last) + 1, Slot::default());
+        for &start in &*starts {
+            slots[slot_of(start)].comes += 1;
+        }
+        // Who goes behind the last start is no matter.
+        for &end in ends.iter().filter(|end| **end <= last) {
+            slots[slot_of(end)].goes += 1;
+        }
+        let (mut present, mut least) = (0, 0);
+        for slot in &mut *slots {
+            slot.before = present;
+            present += slot.comes;
+            present -= slot.goes;
+            least = least.max(present);
+        }
+        // The peak is not below what is there between two slots, nor above what is there if all come before any goes.
+        let may_be_at = |at: i64| {
+            let Slot { comes, before, .. } = slots[slot_of(at)];
+            comes > 0 && before + comes >= least
+        };
+        starts.retain(|&start| may_be_at(start));
+        ends.retain(|&end| end <= last && may_be_at(end));
+        starts.sort_unstable();
+        ends.sort_unstable();
+        let mut peak = Peak::default();
+        let mut rest = ends.as_slice();
+        for starts in starts.chunk_by(|&one, &next| slot_of(one) == slot_of(next)) {
+            let slot = slot_of(starts[0]);
+            let (ends, later) = rest.split_at(rest.partition_point(|&end| slot_of(end) <= slot));
+            let [starts, ends] = [starts, ends].map(|instants| instants.iter().copied().map(Ok));
+            let found = sweep(slots[slot].before.into(), starts, ends)?;
+            if found.count > peak.count {
+                peak = found;
+            }
+            rest = later;
+        }
+        starts.clear();
+        ends.clear();
+        Ok(peak)
+    }
 }
 
 // Instants that come in any order and go sorted, beyond a number of them by way of files.
@@ -114,9 +191,7 @@ impl Instants {
     }
 
     fn sorted(&mut self) -> Result<Sorted<'_>> {
-        let (least, most) =
-            self.values.iter().fold((i64::MAX, i64::MIN), |(least, most), &at| (least.min(at), most.max(at)));
-        sort_by_number(Threads::One, &mut self.values, most.abs_diff(least), |at| at.abs_diff(least));
+        self.values.sort_unstable();
         let mut runs = self.runs.drain(..).map(BufReader::new).collect::<Vec<_>>();
         let mut heads = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
@@ -189,6 +264,21 @@ mod tests {
         check(&[], 0, 0);
         check(&[&[(5, 9)]], 1, 5);
         check(&[&[(-9, -5)]], 1, -9);
+    }
+
+    #[test]
+    fn many_come_and_go() {
+        let spread = |number: i64, most: i64| (number.wrapping_mul(0x5851_f42d_4c95_7f2d) >> 20).rem_euclid(most);
+        for (people, day, longest) in [(70, 50, 20), (500, 10_000, 90), (900, 1 << 37, 1 << 33), (300, 40, 1)] {
+            let spans = (0..people).map(|one| (spread(one, day), spread(-one, longest) + 1)).collect::<Vec<_>>();
+            let spans = spans.iter().map(|&(start, length)| [(start, start + length)]).collect::<Vec<_>>();
+            let all = spans.iter().map(<[_; 1]>::as_slice).collect::<Vec<_>>();
+            let present = |at: i64| spans.iter().flatten().filter(|&&(start, end)| start <= at && at < end).count();
+            let starts = spans.iter().flatten().map(|&(start, _)| start);
+            let (most, at) =
+                starts.map(|at| (present(at), at)).max_by_key(|&(count, at)| (count, -at)).expect("a start");
+            check(&all, i64::try_from(most).expect("a count"), at);
+        }
     }
 
     #[test]
