@@ -38,8 +38,12 @@ struct Dictionary {
     table: HashTable<(u64, u32)>,
     hashed: u32,
     ends: Vec<usize>,
-    bytes: Vec<u8>,
+    // As they stand in the file: each text behind its length.
+    plain: Vec<u8>,
 }
+
+// The bytes of a length.
+const LENGTH: usize = size_of::<u32>();
 
 impl TextColumn {
     /// Adds rows; a column of another type is an error.
@@ -88,28 +92,31 @@ impl TextColumn {
 
     /// What is held, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
-        self.dictionary.bytes.len() + 8 * self.dictionary.ends.len() + 4 * self.numbers.len()
+        self.dictionary.plain.len() + 8 * self.dictionary.ends.len() + 4 * self.numbers.len()
     }
 
     /// Encodes the rows, in pages of so many.
     pub(super) fn finish(self, descr: ColumnDescPtr, page_rows: usize, packer: &mut Packer) -> Result<Chunk> {
         let Self { dictionary, numbers, .. } = self;
+        let mut index = Index { dictionary: &dictionary, bounds: Vec::new(), rows: vec![0; dictionary.ends.len()] };
+        let text_bytes = numbers.chunks(page_rows).map(|rows| index.add(rows)).collect::<Vec<_>>();
+        let bounds = index.bounds()?;
+        let texts = dictionary.len();
+        let width = bits(texts.saturating_sub(1).into()).max(1);
         let mut pages = Pages::new(packer, Encoding::RLE_DICTIONARY);
-        pages.dictionary(dictionary.plain(), dictionary.len())?;
-        let width = bits(dictionary.len().saturating_sub(1).into()).max(1);
-        let mut index = Index { bounds: Vec::new(), seen: vec![0; dictionary.ends.len()] };
-        for rows in numbers.chunks(page_rows) {
-            index.add(rows, &dictionary);
-            pages.page(hybrid(rows, width), rows.len(), Some(dictionary.text_bytes(rows)))?;
+        pages.dictionary(dictionary.plain, texts)?;
+        for (rows, text_bytes) in numbers.chunks(page_rows).zip(text_bytes) {
+            pages.page(hybrid(rows, width), rows.len(), Some(text_bytes))?;
         }
-        pages.finish(descr, index.bounds()?)
+        pages.finish(descr, bounds)
     }
 }
 
 impl Dictionary {
     fn append(&mut self, text: &[u8]) -> u32 {
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len());
+        self.plain.extend_from_slice(&u32::try_from(text.len()).unwrap_or(UNKNOWN).to_le_bytes());
+        self.plain.extend_from_slice(text);
+        self.ends.push(self.plain.len());
         self.len() - 1
     }
 
@@ -134,49 +141,33 @@ impl Dictionary {
     fn text(&self, number: u32) -> &[u8] {
         let number = number as usize;
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
-        &self.bytes[start..self.ends[number]]
+        &self.plain[start + LENGTH..self.ends[number]]
     }
 
     fn len(&self) -> u32 {
         u32::try_from(self.ends.len()).unwrap_or(UNKNOWN)
     }
-
-    // Each text behind its length.
-    fn plain(&self) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(self.bytes.len() + 4 * self.ends.len());
-        for number in 0..self.len() {
-            let text = self.text(number);
-            plain.extend_from_slice(&u32::try_from(text.len()).unwrap_or(UNKNOWN).to_le_bytes());
-            plain.extend_from_slice(text);
-        }
-        plain
-    }
-
-    // How many bytes the texts of these rows have.
-    fn text_bytes(&self, rows: &[u32]) -> i64 {
-        let bytes = rows.iter().map(|&number| self.text(number).len()).sum::<usize>();
-        i64::try_from(bytes).unwrap_or(i64::MAX)
-    }
 }
 
 // The least and the greatest text of each page.
 struct Index<'a> {
+    dictionary: &'a Dictionary,
     bounds: Vec<[&'a [u8]; 2]>,
-    // For each text: how many pages there were with the last one that has it. A text is compared once for each page.
-    seen: Vec<usize>,
+    // How many rows of the present page have each text, so that a text is looked at once for each page.
+    rows: Vec<u32>,
 }
 
-impl<'a> Index<'a> {
-    fn add(&mut self, rows: &[u32], dictionary: &'a Dictionary) {
-        let page = self.bounds.len() + 1;
+impl Index<'_> {
+    // Adds a page; gives how many bytes the texts of its rows have.
+    fn add(&mut self, numbers: &[u32]) -> i64 {
+        for &number in numbers {
+            self.rows[number as usize] += 1;
+        }
+        let mut bytes = 0;
         let mut bounds: Option<[&[u8]; 2]> = None;
-        for &number in rows {
-            let seen = &mut self.seen[number as usize];
-            if *seen == page {
-                continue;
-            }
-            *seen = page;
-            let text = dictionary.text(number);
+        for (number, rows) in (0..).zip(&mut self.rows).filter(|(_, rows)| **rows > 0) {
+            let text = self.dictionary.text(number);
+            bytes += u64::from(std::mem::take(rows)) * text.len() as u64;
             let [least, greatest] = bounds.get_or_insert([text, text]);
             // Texts ascend more often than not.
             if text > *greatest {
@@ -186,6 +177,7 @@ impl<'a> Index<'a> {
             }
         }
         self.bounds.extend(bounds);
+        i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     fn bounds(self) -> Result<Option<Bounds>> {
