@@ -107,7 +107,9 @@ impl GroupWriter {
                     } else {
                         Vec::new()
                     };
-                    empty.insert(Group::new(&self.kinds, &self.descriptions, writers))
+                    let group = empty.insert(Group::new(&self.kinds, &self.descriptions, writers));
+                    group.reserve((batch.num_rows() - start).min(ROW_GROUP_ROWS));
+                    group
                 }
             };
             let rows = (batch.num_rows() - start).min(ROW_GROUP_ROWS - group.rows).min(STEP_ROWS);
@@ -193,6 +195,16 @@ impl Group {
             }
         }
         Self { columns, rows: 0 }
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        for column in &mut self.columns {
+            match column {
+                GroupColumn::Texts(texts) => texts.reserve(rows),
+                GroupColumn::Numbers(numbers) => numbers.reserve(rows),
+                GroupColumn::Any(_) => {}
+            }
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -25,6 +25,11 @@ impl NumberColumn {
         matches!(kind, DataType::Int64 | DataType::Timestamp(TimeUnit::Microsecond, _))
     }
 
+    /// Makes room for so many rows.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.0.reserve_exact(rows);
+    }
+
     /// Adds rows; a column of another type is an error.
     pub(super) fn push(&mut self, column: &dyn Array) -> Result<()> {
         if column.null_count() > 0 {

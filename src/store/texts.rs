@@ -46,6 +46,11 @@ struct Dictionary {
 const LENGTH: usize = size_of::<u32>();
 
 impl TextColumn {
+    /// Makes room for so many rows.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.numbers.reserve_exact(rows);
+    }
+
     /// Adds rows; a column of another type is an error.
     pub(super) fn push(&mut self, column: &dyn Array) -> Result<()> {
         if column.null_count() > 0 {
