@@ -43,12 +43,10 @@ impl Names {
         low(self.entries.len() - 1)
     }
 
-    /// Forgets all, and keeps the memory for others.
-    pub(crate) fn clear(&mut self) {
-        self.table.clear();
-        self.texts.clear();
-        self.entries.clear();
-        (self.hashed, self.sorted) = (0, 0);
+    /// Takes all of them away: their texts, one behind the other, and where each ends.
+    pub(crate) fn take(&mut self) -> (String, impl Iterator<Item = usize> + use<>) {
+        let Self { texts, entries, .. } = std::mem::take(self);
+        (texts, entries.into_iter().map(|name| name.end))
     }
 
     /// The number of a text, given anew if it is not known. The same text within something else is another name.
@@ -222,6 +220,8 @@ mod tests {
         assert_eq!(["b", "", "aa", "a", "aa"].map(|text| names.number(0, text)), [2, 0, 3, 1, 3]);
         assert!(!names.is_sorted());
         assert_eq!(names.ranks().numbers, [0, 1, 3, 2]);
+        let (texts, ends) = names.take();
+        assert_eq!((texts.as_str(), ends.collect::<Vec<_>>(), names.len()), ("abaa", vec![0, 1, 2, 4], 0));
     }
 
     #[test]

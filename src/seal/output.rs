@@ -1,11 +1,13 @@
 //! Rows of a rollup on their way to a file: values in, batches of the table's columns out, texts coded.
 //! It does not know what the values mean or where the batches go.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
@@ -99,12 +101,14 @@ impl Texts {
 
     fn finish(&mut self) -> Result<ArrayRef> {
         self.forget();
-        let codes = UInt32Array::from(std::mem::take(&mut self.codes));
-        let texts = StringArray::from_iter_values(self.list.texts());
-        self.list.clear();
         self.has_forgotten = false;
-        let column = DictionaryArray::try_new(codes, Arc::new(texts))
-            .map_err(|cause| Error::Internal(format!("rows of a rollup are not coded well: {cause}")))?;
+        let defect = |cause: &dyn Display| Error::Internal(format!("rows of a rollup are not coded well: {cause}"));
+        let codes = UInt32Array::from(std::mem::take(&mut self.codes));
+        let (texts, ends) = self.list.take();
+        let offsets = std::iter::once(Ok(0)).chain(ends.map(i32::try_from)).collect::<std::result::Result<Vec<_>, _>>();
+        let offsets = OffsetBuffer::new(offsets.map_err(|cause| defect(&cause))?.into());
+        let texts = StringArray::try_new(offsets, texts.into_bytes().into(), None).map_err(|cause| defect(&cause))?;
+        let column = DictionaryArray::try_new(codes, Arc::new(texts)).map_err(|cause| defect(&cause))?;
         Ok(Arc::new(column))
     }
 }
