@@ -14,10 +14,10 @@ use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
 use super::rows::{APP, CHUNK_ROWS, Coded, ORG, RowId, Rows, USER, position, row_id};
-use super::sorting::{bits, sort_by_number};
+use super::sorting::sort_by_number;
 use crate::error::{Error, Result};
 use crate::names::ranks;
-use crate::store::{CODED_COLUMNS, is_same_list};
+use crate::store::{CODED_COLUMNS, bit_width, is_same_list};
 
 /// The texts of the coded columns of many chunks, in the order of `CODED_COLUMNS`.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Ranking {
     }
 
     fn bits(&self) -> u32 {
-        bits(self.texts.len().saturating_sub(1) as u64)
+        bit_width(self.texts.len().saturating_sub(1) as u64)
     }
 }
 
@@ -129,8 +129,8 @@ impl Packed {
         let (ts_min, ts_max) = instants.fold((i64::MAX, i64::MIN), |(min, max), ts| (min.min(ts), max.max(ts)));
         let span = if ts_min > ts_max { 0 } else { ts_max.abs_diff(ts_min) };
         let [orgs, users, apps] = [ORG, USER, APP].map(|column| &pool.0[column]);
-        let row_bits = bits((chunks.len() * CHUNK_ROWS).saturating_sub(1) as u64);
-        let (user_bits, app_bits, ts_bits) = (users.bits(), apps.bits(), bits(span));
+        let row_bits = bit_width((chunks.len() * CHUNK_ROWS).saturating_sub(1) as u64);
+        let (user_bits, app_bits, ts_bits) = (users.bits(), apps.bits(), bit_width(span));
         let wanted = orgs.bits() + user_bits + app_bits + ts_bits + row_bits;
         // A day has 37 bits of microseconds, so this is 0 unless there are hundreds of millions of everything.
         let ts_cut = wanted.saturating_sub(u128::BITS).min(ts_bits);

@@ -3,6 +3,7 @@
 use rayon::slice::ParallelSliceMut;
 
 use super::Threads;
+use crate::store::bit_width;
 
 const DIGIT_BITS: u32 = 11;
 // Fewer items are sorted sooner by comparing.
@@ -15,7 +16,7 @@ pub(super) fn sort_by_number<T: Copy + Send>(
     most: u64,
     number: impl Fn(&T) -> u64 + Sync,
 ) {
-    let bits = bits(most);
+    let bits = bit_width(most);
     // Counting is one thread's; each digit moves all items once.
     match threads {
         Threads::All => return items.par_sort_by_key(number),
@@ -43,11 +44,6 @@ pub(super) fn sort_by_number<T: Copy + Send>(
         }
         std::mem::swap(items, &mut sorted);
     }
-}
-
-/// The bits that hold every number up to `most`.
-pub(super) fn bits(most: u64) -> u32 {
-    u64::BITS - most.leading_zeros()
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::sorting::bits;
 use super::uses::Span;
 use crate::error::{Error, Result};
+use crate::store::bit_width;
 
 /// The most at once, and the earliest instant with so many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Slots {
         };
         let Self(slots) = self;
         let count = starts.len().next_power_of_two().min(MOST_SLOTS);
-        let shift = bits(last.abs_diff(first)).saturating_sub(count.ilog2());
+        let shift = bit_width(last.abs_diff(first)).saturating_sub(count.ilog2());
         let slot_of = |at: i64| (at.abs_diff(first) >> shift) as usize;
         slots.clear();
         slots.resize(slot_of(last) + 1, Slot::default());

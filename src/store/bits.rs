@@ -63,7 +63,8 @@ pub(super) fn varint(mut number: u64, out: &mut Vec<u8>) {
 }
 
 /// The bits that hold every number up to `most`.
-pub(super) fn bits(most: u64) -> u32 {
+#[must_use]
+pub fn bit_width(most: u64) -> u32 {
     u64::BITS - most.leading_zeros()
 }
 

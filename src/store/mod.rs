@@ -17,6 +17,7 @@ mod stats;
 mod syncs;
 mod texts;
 
+pub use bits::bit_width;
 pub use coder::Coder;
 pub use codes::{CODED_COLUMNS, code, coded_schema, coded_type, decode, is_same_list};
 pub use commit::{BatchFiles, RollupFiles, Stale};

@@ -8,7 +8,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::bits::{bits, pack, varint};
+use super::bits::{bit_width, pack, varint};
 use super::pages::{Bounds, Chunk, Packer, Pages};
 
 // Differences that share their least one, and how many of them share a width.
@@ -97,7 +97,7 @@ fn differences(numbers: &[i64]) -> Vec<u8> {
         for (place, differences) in block.chunks(MINI_BLOCK).enumerate() {
             let above = |difference: &i64| difference.wrapping_sub(least).cast_unsigned();
             // As wide as the widest of them.
-            let width = bits(differences.iter().fold(0, |all, difference| all | above(difference)));
+            let width = bit_width(differences.iter().fold(0, |all, difference| all | above(difference)));
             out[widths + place] = u8::try_from(width).unwrap_or(64);
             let fill = std::iter::repeat_n(0, MINI_BLOCK - differences.len());
             pack(differences.iter().map(above).chain(fill), width, &mut out);

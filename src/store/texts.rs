@@ -12,7 +12,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
 
-use super::bits::{bits, hybrid};
+use super::bits::{bit_width, hybrid};
 use super::codes::is_same_list;
 use super::pages::{Bounds, Chunk, Packer, Pages};
 
@@ -107,7 +107,7 @@ impl TextColumn {
         let text_bytes = numbers.chunks(page_rows).map(|rows| index.add(rows)).collect::<Vec<_>>();
         let bounds = index.bounds()?;
         let texts = dictionary.len();
-        let width = bits(texts.saturating_sub(1).into()).max(1);
+        let width = bit_width(texts.saturating_sub(1).into()).max(1);
         let mut pages = Pages::new(packer, Encoding::RLE_DICTIONARY);
         pages.dictionary(dictionary.plain, texts)?;
         for (rows, text_bytes) in numbers.chunks(page_rows).zip(text_bytes) {
