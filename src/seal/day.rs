@@ -12,7 +12,7 @@ use super::crossing::Crossing;
 use super::dedupe::Dedupe;
 use super::order::{Order, sort};
 use super::rollup::{Lists, Rollup};
-use super::rows::{RowId, Rows, Texts, gather, position, rows_at_once};
+use super::rows::{PlainTexts, RowId, Rows, gather, position, rows_at_once};
 use super::who::Who;
 use super::{DayCounts, Threads};
 use crate::error::{Error, Result};
@@ -92,11 +92,11 @@ pub(super) fn seal_day(
     files: usize,
 ) -> Result<DayResult> {
     let mut result = DayResult::new(files);
-    let mut dedupe = Dedupe::new(staged.iter().map(|rows| Texts::new(&rows.event_id)).collect());
+    let mut dedupe = Dedupe::new(staged.iter().map(|rows| PlainTexts::new(&rows.event_id)).collect());
     let mut chunks = Vec::new();
     for rows in sealed {
         let rows = rows?;
-        dedupe.against(Texts::new(&rows.event_id));
+        dedupe.against(PlainTexts::new(&rows.event_id));
         chunks.push(rows);
     }
     let duplicate = dedupe.duplicate;

@@ -5,12 +5,12 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::rows::{RowId, Texts, position, row_id};
+use super::rows::{PlainTexts, RowId, position, row_id};
 
 /// Marks duplicates among staged chunks. The table holds staged ids only, since a batch of late events is much smaller
 /// than its day: sealed ids are looked up in it, not put into it.
 pub(super) struct Dedupe<'a> {
-    staged: Vec<Texts<'a>>,
+    staged: Vec<PlainTexts<'a>>,
     hasher: DefaultHashBuilder,
     first: HashTable<Entry>,
     /// For each staged chunk and row: whether it is a duplicate.
@@ -25,7 +25,7 @@ struct Entry {
 
 impl<'a> Dedupe<'a> {
     /// Finds the duplicates among the ids of staged chunks, which are given in ingest order.
-    pub(super) fn new(staged: Vec<Texts<'a>>) -> Self {
+    pub(super) fn new(staged: Vec<PlainTexts<'a>>) -> Self {
         let with_id = staged.iter().map(|ids| (0..ids.len()).filter(|&row| !ids.at(row).is_empty()).count()).sum();
         let mut dedupe = Self {
             hasher: DefaultHashBuilder::default(),
@@ -59,7 +59,7 @@ impl<'a> Dedupe<'a> {
     }
 
     /// Marks the staged events whose ids are among these sealed ones.
-    pub(super) fn against(&mut self, ids: Texts<'_>) {
+    pub(super) fn against(&mut self, ids: PlainTexts<'_>) {
         if self.first.is_empty() {
             return;
         }
@@ -74,7 +74,7 @@ impl<'a> Dedupe<'a> {
     }
 }
 
-fn id_at<'a>(staged: &[Texts<'a>], id: RowId) -> &'a [u8] {
+fn id_at<'a>(staged: &[PlainTexts<'a>], id: RowId) -> &'a [u8] {
     let (chunk, row) = position(id);
     staged[chunk].at(row)
 }

@@ -48,7 +48,7 @@ impl<'a> Text<'a> {
 /// Rows of a table whose first columns are texts; the others are integers, instants as microseconds.
 pub(super) struct Output<const TEXTS: usize, const NUMBERS: usize> {
     table: Table,
-    texts: [Texts; TEXTS],
+    texts: [CodedTexts; TEXTS],
     numbers: [Vec<i64>; NUMBERS],
     rows: usize,
     full: Vec<RecordBatch>,
@@ -56,7 +56,7 @@ pub(super) struct Output<const TEXTS: usize, const NUMBERS: usize> {
 
 // A column of texts: their list, and each row's place in it.
 #[derive(Default)]
-struct Texts {
+struct CodedTexts {
     list: Names,
     codes: Vec<u32>,
     // The place of each numbered text, and which numbers have one.
@@ -66,7 +66,7 @@ struct Texts {
     has_forgotten: bool,
 }
 
-impl Texts {
+impl CodedTexts {
     #[inline]
     fn push(&mut self, text: Text<'_>) {
         let (Text::Numbered(number, _) | Text::Named(number, ..)) = text else {
@@ -115,7 +115,7 @@ impl Texts {
 
 impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
     pub(super) fn new(table: Table) -> Self {
-        let texts = std::array::from_fn(|_| Texts::default());
+        let texts = std::array::from_fn(|_| CodedTexts::default());
         let numbers = std::array::from_fn(|_| Vec::new());
         Self { table, texts, numbers, rows: 0, full: Vec::new() }
     }
@@ -134,7 +134,7 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
 
     /// From now on numbers stand for other texts.
     pub(super) fn forget(&mut self) {
-        self.texts.iter_mut().for_each(Texts::forget);
+        self.texts.iter_mut().for_each(CodedTexts::forget);
     }
 
     /// Makes a batch of the rows that wait for one.
@@ -144,7 +144,7 @@ impl<const TEXTS: usize, const NUMBERS: usize> Output<TEXTS, NUMBERS> {
         }
         self.rows = 0;
         let schema = coded_schema(&self.table.file_schema());
-        let mut columns = self.texts.iter_mut().map(Texts::finish).collect::<Result<Vec<_>>>()?;
+        let mut columns = self.texts.iter_mut().map(CodedTexts::finish).collect::<Result<Vec<_>>>()?;
         let numbers = self.numbers.iter_mut().map(std::mem::take);
         columns.extend(numbers.zip(&schema.fields()[TEXTS..]).map(|(column, field)| match field.data_type() {
             DataType::Timestamp(_, zone) => {

@@ -88,12 +88,12 @@ impl Coded {
 
 /// A text column as it lies in memory: what the inner loops read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Texts<'a> {
+pub(super) struct PlainTexts<'a> {
     offsets: &'a [i32],
     bytes: &'a [u8],
 }
 
-impl<'a> Texts<'a> {
+impl<'a> PlainTexts<'a> {
     pub(super) fn new(column: &'a StringArray) -> Self {
         Self { offsets: column.value_offsets(), bytes: column.value_data() }
     }

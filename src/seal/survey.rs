@@ -17,7 +17,7 @@ use rayon::iter::{
 use super::day::DayResult;
 use super::dedupe::Dedupe;
 use super::large::Room;
-use super::rows::{CHUNK_ROWS, ORG, Rows, Texts, groups, pick};
+use super::rows::{CHUNK_ROWS, ORG, PlainTexts, Rows, groups, pick};
 use super::work::{WorkFile, read, remove};
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -72,7 +72,7 @@ impl Survey {
         for group in groups(staged) {
             let group = group?;
             // A log that writes the same id everywhere must not end in one partition.
-            let duplicate = Dedupe::new(group.iter().map(|rows| Texts::new(&rows.event_id)).collect()).duplicate;
+            let duplicate = Dedupe::new(group.iter().map(|rows| PlainTexts::new(&rows.event_id)).collect()).duplicate;
             for (rows, duplicate) in group.iter().zip(&duplicate) {
                 result.count(rows, duplicate)?;
             }
@@ -158,7 +158,7 @@ impl<'a> IdFiles<'a> {
 
     // The rows of a chunk for each file. Events without id meet no duplicates.
     fn members(&self, rows: &Rows, left_out: &[bool]) -> Vec<Vec<usize>> {
-        let ids = Texts::new(&rows.event_id);
+        let ids = PlainTexts::new(&rows.event_id);
         let mut members = vec![Vec::new(); self.files.len()];
         for row in (0..ids.len()).filter(|&row| !left_out[row] && !ids.at(row).is_empty()) {
             members[place(self.hasher.hash_one(ids.at(row)), self.files.len())].push(row);
@@ -185,9 +185,9 @@ struct Repeat {
 
 fn repeats(sealed: &Path, staged: &Path) -> Result<Vec<Repeat>> {
     let staged = read(staged)?.map(|batch| Ids::new(&batch?)).collect::<Result<Vec<_>>>()?;
-    let mut dedupe = Dedupe::new(staged.iter().map(|ids| Texts::new(&ids.event_id)).collect());
+    let mut dedupe = Dedupe::new(staged.iter().map(|ids| PlainTexts::new(&ids.event_id)).collect());
     for batch in read(sealed)? {
-        dedupe.against(Texts::new(&Ids::new(&batch?)?.event_id));
+        dedupe.against(PlainTexts::new(&Ids::new(&batch?)?.event_id));
     }
     let marked = staged.iter().zip(&dedupe.duplicate).flat_map(|(ids, duplicate)| {
         let marked = duplicate.iter().enumerate().filter(|(_, is_duplicate)| **is_duplicate);

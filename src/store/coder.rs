@@ -96,15 +96,17 @@ fn text_at(texts: &StringBuilder, code: u32) -> &[u8] {
     texts.values_slice().get(start..end).unwrap_or_default()
 }
 
+// The text of each row.
+#[cfg(test)]
+pub(super) fn texts(coded: &DictionaryArray<UInt32Type>) -> Vec<&str> {
+    coded.downcast_dict::<arrow::array::StringArray>().expect("texts").into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array, StringArray};
+    use arrow::array::Array;
 
     use super::*;
-
-    fn texts(coded: &DictionaryArray<UInt32Type>) -> Vec<&str> {
-        coded.downcast_dict::<StringArray>().expect("texts").into_iter().flatten().collect()
-    }
 
     #[test]
     fn each_text_has_one_number() {

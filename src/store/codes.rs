@@ -104,11 +104,8 @@ fn compact_column(coded: &DictionaryArray<UInt32Type>) -> Result<ArrayRef, Arrow
 
 #[cfg(test)]
 mod tests {
+    use super::super::coder::texts;
     use super::*;
-
-    fn texts(coded: &DictionaryArray<UInt32Type>) -> Vec<&str> {
-        coded.downcast_dict::<StringArray>().expect("texts").into_iter().flatten().collect()
-    }
 
     #[test]
     fn compact_drops_what_is_not_used() {
