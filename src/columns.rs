@@ -5,7 +5,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int64Array, PrimitiveArray, RecordBatch, StringArray,
+};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Field, Int32Type, Int64Type, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -128,6 +130,11 @@ impl Chunk {
         Ok(self.primitives::<Int64Type>(name, "whole numbers")?.values())
     }
 
+    /// A column of whole numbers that some rows lack.
+    pub(crate) fn some_numbers(&self, name: &str) -> Result<&Int64Array> {
+        self.any(name)?.as_primitive_opt().ok_or_else(|| self.mistyped(name, "whole numbers"))
+    }
+
     /// A column of days.
     pub(crate) fn days(&self, name: &str) -> Result<&[Day]> {
         Ok(self.primitives::<Date32Type>(name, "dates")?.values())
@@ -152,13 +159,17 @@ impl Chunk {
         self.column(name)?.as_primitive_opt().ok_or_else(|| self.mistyped(name, needed))
     }
 
+    // A column that every row has.
     fn column(&self, name: &str) -> Result<&ArrayRef> {
-        let wrong = |what: &str| wrong(self.table, &format!("{what} `{name}`"));
-        let array = self.batch.column_by_name(name).ok_or_else(|| wrong("no column"))?;
+        let array = self.any(name)?;
         if array.is_nullable() && array.logical_null_count() > 0 {
-            return Err(wrong("empty values in column"));
+            return Err(wrong(self.table, &format!("empty values in column `{name}`")));
         }
         Ok(array)
+    }
+
+    fn any(&self, name: &str) -> Result<&ArrayRef> {
+        self.batch.column_by_name(name).ok_or_else(|| wrong(self.table, &format!("no column `{name}`")))
     }
 
     fn mistyped(&self, name: &str, needed: &str) -> Error {

@@ -1,6 +1,6 @@
 //! What some queries say in SQL, computed here from the codes that Parquet files hold, without hashing or comparing rows
-//! of text. The SQL remains the definition, and runs where a kernel does not. This module knows Parquet files of rollups;
-//! it knows neither the store nor the engine, and not what its results are for.
+//! of text. The SQL remains the definition, and runs where a kernel does not. This module knows Parquet files of rollups and
+//! of states; it knows neither the store nor the engine, and not what its results are for.
 
 mod app_breadth;
 mod app_week;
@@ -14,6 +14,7 @@ mod pairs;
 mod parts;
 mod quality_day;
 mod seat_month;
+mod segment_day;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -84,7 +85,7 @@ enum Kernel {
     Rows(Divided),
 }
 
-const KERNELS: [(&str, Kernel); 8] = [
+const KERNELS: [(&str, Kernel); 9] = [
     ("app_breadth", Kernel::Counts(app_breadth::run)),
     ("app_week", Kernel::Counts(app_week::run)),
     ("asset_week", Kernel::Rows(Divided::of_apps(asset_week::run, |frame| Grain::Week(frame.week_start)))),
@@ -93,6 +94,7 @@ const KERNELS: [(&str, Kernel); 8] = [
     ("org_seen", Kernel::Rows(Divided::of_apps(org_seen::run, |_| Grain::Month))),
     ("quality_day", Kernel::Counts(quality_day::run)),
     ("seat_month", Kernel::Rows(seat_month::DIVIDED)),
+    ("segment_day", Kernel::Counts(segment_day::run)),
 ];
 
 /// The names that `kernel` in `query.toml` may say.

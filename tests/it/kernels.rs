@@ -97,9 +97,22 @@ fn kernels_do_what_their_sql_says() {
             let mut settings = Settings::default();
             settings.store.path = root.path().join("store");
             settings.report.week_start = if is_sunday { WeekStart::Sunday } else { WeekStart::Monday };
+            // So that few days are enough to be deeply integrated.
+            for deep in settings.deep.definitions_mut() {
+                for least in [
+                    &mut deep.production_days,
+                    &mut deep.store_days,
+                    &mut deep.process_days,
+                    &mut deep.flow_days,
+                    &mut deep.decide_days,
+                ] {
+                    *least = 1;
+                }
+            }
             settings.dimensions.users = Some(root.path().join("users.csv"));
             settings.dimensions.apps = Some(root.path().join("apps.csv"));
-            fs::write(root.path().join("users.csv"), "user_id,is_internal\nintern,true\n").expect("users");
+            let users = "user_id,role,is_internal\nintern,,true\nu1,engineer,\nu2,,\nu10,engineer,\nü-3,buyer,\n";
+            fs::write(root.path().join("users.csv"), users).expect("users");
             let apps = "app_id,category,system,stage,valid_from\n\
                 chat,communication,,,\nerp,business,erp,store;process,\nerp,business,erp,store;flow,2026-02-10\n\
                 crm,business,c;rm%,decide,2026-02-01\nforms,lowcode,,process,\nforms,connector,,process,2026-02-06\npayroll,hr,erp,store,\n\
@@ -107,7 +120,9 @@ fn kernels_do_what_their_sql_says() {
             fs::write(root.path().join("apps.csv"), apps).expect("apps");
             if has_orgs {
                 settings.dimensions.orgs = Some(root.path().join("orgs.csv"));
-                fs::write(root.path().join("orgs.csv"), "org_id\no1\nO1\n").expect("orgs");
+                let orgs = "org_id,headcount,industry,edition,valid_from\n\
+                    o1,40,metal,free,\no1,120,wood,free,2026-02-20\nO1,,metal,paid,2026-01-25\n";
+                fs::write(root.path().join("orgs.csv"), orgs).expect("orgs");
             }
             let now = DateTime::from_timestamp(4_102_444_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
             let engine = runtime.block_on(Engine::start(&settings.engine)).expect("an engine");
