@@ -31,6 +31,12 @@ registered AS (
     LEFT JOIN org_row AS org ON registered.org_id = org.org_id
 ),
 
+-- Numbers that are in the order of the segments are compared faster than four texts.
+numbered AS (
+    SELECT *, dense_rank() OVER (ORDER BY size_band, industry, region, edition) AS kind_of_all
+    FROM registered
+),
+
 calendar AS (
     SELECT DISTINCT period_start('month', day, $week_start) AS month, period_end('month', day, $week_start) AS last_day
     FROM days
@@ -44,16 +50,12 @@ SELECT
     least(held.until_day, calendar.last_day) AS until_day,
     held.registered_on,
     held.headcount,
-    cast(
-        dense_rank() OVER (
-            PARTITION BY calendar.month ORDER BY held.size_band, held.industry, held.region, held.edition
-        ) AS bigint
-    ) AS kind,
+    cast(dense_rank() OVER (PARTITION BY calendar.month ORDER BY held.kind_of_all) AS bigint) AS kind,
     held.size_band,
     held.industry,
     held.region,
     held.edition
-FROM registered AS held
+FROM numbered AS held
 INNER JOIN calendar
     ON
         held.registered_on <= calendar.last_day
