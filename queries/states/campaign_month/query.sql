@@ -12,7 +12,7 @@ WHERE
     NOT person.is_internal
     AND used.active_bits <> 0
     AND (
-        (used.month >= person.registered_on - 30 AND used.month <= person.registered_on + 30)
+        abs(cast(used.month AS integer) - cast(person.registered_on AS integer)) <= 30
         OR (person.campaign <> '' AND used.check_in_bits <> 0)
     )
 GROUP BY used.month, used.user_id, person.campaign, person.role, person.registered_on
