@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Date32Array, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
 
 use super::Frame;
@@ -58,14 +58,14 @@ pub(super) fn run(files: &[PathBuf], levels: &LevelsByDay, frame: Frame) -> Resu
     }
     let (names, days, systems) = days.by_org();
     let (used, windows) = (vec![0; systems.count], Vec::new());
-    let mut sweep = Sweep { frame, levels, systems: &systems, used, windows };
+    let mut sweep = Sweep { frame, levels, systems: &systems, used, windows, month: None };
     let mut rest = days.as_slice();
     for (name, org) in names.iter().zip(0_u32..) {
         let (of_org, after) = rest.split_at(rest.partition_point(|day| day.org <= org));
         rest = after;
         sweep.org(org, name, of_org)?;
     }
-    batch(&names, sweep.windows)
+    batch(names, sweep.windows)
 }
 
 /// A day of an organisation with an event.
@@ -154,6 +154,8 @@ struct Sweep<'a> {
     // Days of the window on which each system was used; all 0 between organisations.
     used: Vec<u32>,
     windows: Vec<Window>,
+    // The first and the last day of the month that was looked at last.
+    month: Option<(Day, Day)>,
 }
 
 impl Sweep<'_> {
@@ -210,7 +212,7 @@ impl Sweep<'_> {
     /// Adds a window, cut where a month ends; one without an event ends there.
     fn add(&mut self, mut window: Window) {
         loop {
-            let month_end = Grain::Month.last_day(Grain::Month.index(window.from));
+            let month_end = self.month_end(window.from);
             self.windows.push(Window { until: window.until.min(month_end), ..window });
             if window.until <= month_end || window.shown.level == 0 {
                 return;
@@ -219,16 +221,27 @@ impl Sweep<'_> {
         }
     }
 
-    fn count(&mut self, counters: &mut Counters, day: &OrgDay, step: i64) {
+    // A month is dear to look up, and the windows of an organisation come in order.
+    fn month_end(&mut self, day: Day) -> Day {
+        let known = self.month.filter(|(first, last)| *first <= day && day <= *last);
+        let (first, last) = known.unwrap_or_else(|| {
+            let month = Grain::Month.index(day);
+            (Grain::Month.first_day(month), Grain::Month.last_day(month))
+        });
+        self.month = Some((first, last));
+        last
+    }
+
+    fn count(&mut self, counters: &mut Counters, day: &OrgDay, step: i32) {
         counters.active += step;
         for (sum, bit) in counters.days.iter_mut().zip(0..) {
-            *sum += i64::from(day.facts >> bit & 1) * step;
+            *sum += i32::from(day.facts >> bit & 1) * step;
         }
         for &system in self.systems.sets.get(day.systems as usize).into_iter().flatten() {
             let Some(used) = self.used.get_mut(system as usize) else { continue };
             let was_used = *used > 0;
             *used = if step > 0 { *used + 1 } else { used.saturating_sub(1) };
-            counters.systems += i64::from(*used > 0) - i64::from(was_used);
+            counters.systems += i32::from(*used > 0) - i32::from(was_used);
         }
     }
 }
@@ -236,9 +249,9 @@ impl Sweep<'_> {
 /// What a row says: the level, and the counters that it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shown {
-    level: i64,
-    systems: i64,
-    days: [i64; 5],
+    level: i32,
+    systems: i32,
+    days: [i32; 5],
 }
 
 impl Shown {
@@ -257,27 +270,28 @@ struct Window {
     until: Day,
     shown: Shown,
     /// The level on the day before, 0 before the first.
-    previous_level: i64,
+    previous_level: i32,
 }
 
-fn batch(names: &[String], mut windows: Vec<Window>) -> Result<RecordBatch> {
+// Ids come as codes, so that each is compared and written once.
+fn batch(names: Vec<String>, mut windows: Vec<Window>) -> Result<RecordBatch> {
     // They come in the order of organisations.
     windows.sort_by_cached_key(|window| window.from);
+    let broken = |e| Error::Internal(format!("a job's columns are not those of its schema: {e}"));
     let date =
         |value: fn(&Window) -> Day| -> ArrayRef { Arc::new(Date32Array::from_iter_values(windows.iter().map(value))) };
-    let number = |value: &dyn Fn(&Window) -> i64| -> ArrayRef {
-        Arc::new(Int64Array::from_iter_values(windows.iter().map(value)))
+    let number = |value: &dyn Fn(&Window) -> i32| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(windows.iter().map(|window| i64::from(value(window)))))
     };
-    let name = |window: &Window| names.get(window.org as usize).map_or("", String::as_str);
+    let orgs = UInt32Array::from_iter_values(windows.iter().map(|window| window.org));
     let mut columns: Vec<ArrayRef> = vec![
         date(|window| window.from),
-        Arc::new(StringArray::from_iter_values(windows.iter().map(name))),
+        Arc::new(DictionaryArray::try_new(orgs, Arc::new(StringArray::from(names))).map_err(broken)?),
         date(|window| window.until),
         number(&|window| window.shown.level),
         number(&|window| window.previous_level),
         number(&|window| window.shown.systems),
     ];
     columns.extend((0..5).map(|place| number(&|window| window.shown.days[place])));
-    RecordBatch::try_new(schema(), columns)
-        .map_err(|e| Error::Internal(format!("a job's columns are not those of its schema: {e}")))
+    RecordBatch::try_from_iter(COLUMNS.iter().map(|(name, ..)| *name).zip(columns)).map_err(broken)
 }

@@ -22,12 +22,12 @@ const COLUMNS: &[&str] = WANTED.others.split_at(1).1;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counters {
     /// Days with an event.
-    pub(super) active: i64,
+    pub(super) active: i32,
     /// Days with an event on an eligible app, on one that has a system, and on one of each stage: store, process, flow,
     /// decide.
-    pub(super) days: [i64; 6],
+    pub(super) days: [i32; 6],
     /// Distinct systems.
-    pub(super) systems: i64,
+    pub(super) systems: i32,
 }
 
 /// The least counters for each level, in the order of [`COLUMNS`].
@@ -36,10 +36,10 @@ pub(super) struct Levels([i64; 6]);
 
 impl Levels {
     /// The level that counters reach.
-    pub(super) fn reached(&self, counters: &Counters) -> i64 {
-        let [eligible, production, store, process, flow, decide] = counters.days;
+    pub(super) fn reached(&self, counters: &Counters) -> i32 {
+        let [eligible, production, store, process, flow, decide] = counters.days.map(i64::from);
         let Self([production_days, systems, store_days, process_days, flow_days, decide_days]) = *self;
-        let connected = production >= production_days && counters.systems >= systems;
+        let connected = production >= production_days && i64::from(counters.systems) >= systems;
         let loops = store >= store_days && process >= process_days && flow >= flow_days;
         match () {
             () if counters.active == 0 => 0,

@@ -64,7 +64,7 @@ struct Shelf {
 
 impl Jobs {
     /// Runs a job on the tables it reads, those of its event queries among them, and gives its rows in key order, in the
-    /// schema that it tells.
+    /// schema that it tells; texts may be coded.
     pub fn run(&self, job: &Job, inputs: &Inputs, frame: Frame) -> Result<RecordBatch> {
         let Some(range) = Range::new(frame.first_day, frame.as_of) else {
             return Ok(RecordBatch::new_empty(job.schema()));
