@@ -94,7 +94,7 @@ struct Segments {
 struct Roles {
     users: Names,
     // By user.
-    roles: Vec<u32>,
+    of_user: Vec<u32>,
     unknown: u32,
 }
 
@@ -426,28 +426,28 @@ impl Segments {
 
 impl Roles {
     fn new(segments: &mut Segments) -> Self {
-        Self { users: Names::default(), roles: Vec::new(), unknown: segments.number(ROLE, UNKNOWN) }
+        Self { users: Names::default(), of_user: Vec::new(), unknown: segments.number(ROLE, UNKNOWN) }
     }
 
     fn add(&mut self, chunk: &Chunk, part: &Part, segments: &mut Segments) -> Result<()> {
         let roles =
             chunk.texts("role")?.each(|role| segments.number(ROLE, if role.is_empty() { UNKNOWN } else { role }));
         let users = chunk.texts(USER)?.each(|user| part.has(user).then(|| self.users.number(0, user)));
-        self.roles.resize(self.users.len(), self.unknown);
+        self.of_user.resize(self.users.len(), self.unknown);
         for row in 0..chunk.rows() {
             if let Some(user) = users.of(row) {
-                self.roles[user as usize] = roles.of(row);
+                self.of_user[user as usize] = roles.of(row);
             }
         }
         Ok(())
     }
 
     fn bytes(&self) -> usize {
-        self.users.bytes() + size_of_val(self.roles.as_slice())
+        self.users.bytes() + size_of_val(self.of_user.as_slice())
     }
 
     fn of(&self, user: &str) -> u32 {
-        self.users.find(0, user).and_then(|user| self.roles.get(user as usize)).copied().unwrap_or(self.unknown)
+        self.users.find(0, user).and_then(|user| self.of_user.get(user as usize)).copied().unwrap_or(self.unknown)
     }
 }
 
