@@ -28,12 +28,20 @@ struct Use {
     orgs: i64,
     events: i64,
     usage_ms: i64,
-    users_of_all: i64,
 }
 
-/// What is counted of the apps of each week, by their numbers.
+/// What is counted in a week.
 #[derive(Default)]
-struct Weeks(BTreeMap<Day, Vec<Use>>);
+struct Week {
+    // Of all apps.
+    users: i64,
+    // By the number of an app.
+    uses: Vec<Use>,
+}
+
+/// What is counted in each week.
+#[derive(Default)]
+struct Weeks(BTreeMap<Day, Week>);
 
 /// The numbers of apps. Several threads read them.
 type Apps = Arc<Mutex<Names>>;
@@ -112,7 +120,7 @@ fn count_orgs(inputs: &Inputs, grain: Grain, apps: &Apps, pairs: &Arc<Pairs>) ->
             let (known, mut apps) = (pairs.known(), numbers(apps));
             own.extend(known.others.texts_after(own.len()).map(|app| apps.number(0, app)));
         }
-        let uses = weeks.of(week, apps);
+        let uses = &mut weeks.of(week, apps).uses;
         for (_, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
             for pair in rows.iter().filter(|row| row.is_human()).map(|row| row.pair()) {
                 if last_weeks[pair].replace(week) != Some(week) {
@@ -127,45 +135,45 @@ fn count_orgs(inputs: &Inputs, grain: Grain, apps: &Apps, pairs: &Arc<Pairs>) ->
 
 impl Weeks {
     /// The counts of a week, with a place for every app that is known by now.
-    fn of(&mut self, week: Day, apps: &Apps) -> &mut [Use] {
-        let uses = self.0.entry(week).or_default();
-        uses.resize(numbers(apps).len().max(uses.len()), Use::default());
-        uses
+    fn of(&mut self, week: Day, apps: &Apps) -> &mut Week {
+        let week = self.0.entry(week).or_default();
+        week.uses.resize(numbers(apps).len().max(week.uses.len()), Use::default());
+        week
     }
 
     /// Adds what was counted of other users or organisations.
     fn add(&mut self, others: Self) {
         for (week, others) in others.0 {
-            let uses = self.0.entry(week).or_default();
-            uses.resize(uses.len().max(others.len()), Use::default());
-            for (used, other) in uses.iter_mut().zip(others) {
+            let week = self.0.entry(week).or_default();
+            week.users += others.users;
+            week.uses.resize(week.uses.len().max(others.uses.len()), Use::default());
+            for (used, other) in week.uses.iter_mut().zip(others.uses) {
                 used.users += other.users;
                 used.orgs += other.orgs;
                 used.events += other.events;
                 used.usage_ms += other.usage_ms;
-                used.users_of_all += other.users_of_all;
             }
         }
     }
 
     fn batches(&self, schema: &SchemaRef, apps: &Names) -> Vec<Result<RecordBatch>> {
         let (names, order) = (texts(apps), apps.ranks().numbers);
-        let batch = |(week, uses): (&Day, &Vec<Use>)| {
-            let used = |app: &&u32| uses.get(**app as usize).is_some_and(|used| used.users > 0);
+        let batch = |(day, week): (&Day, &Week)| {
+            let used = |app: &&u32| week.uses.get(**app as usize).is_some_and(|used| used.users > 0);
             let apps: Vec<u32> = order.iter().filter(used).copied().collect();
             let number = |value: fn(&Use) -> i64| -> ArrayRef {
-                Arc::new(Int64Array::from_iter_values(apps.iter().map(|&app| value(&uses[app as usize]))))
+                Arc::new(Int64Array::from_iter_values(apps.iter().map(|&app| value(&week.uses[app as usize]))))
             };
             batch(
                 schema,
                 vec![
-                    Arc::new(Date32Array::from_value(*week, apps.len())),
+                    Arc::new(Date32Array::from_value(*day, apps.len())),
                     Arc::new(coded(&names, apps.iter().copied())?),
                     number(|used| used.users),
                     number(|used| used.orgs),
                     number(|used| used.events),
                     number(|used| used.usage_ms),
-                    number(|used| used.users_of_all),
+                    Arc::new(Int64Array::from_value(week.users, apps.len())),
                 ],
             )
         };
@@ -219,23 +227,19 @@ impl Users {
     }
 
     /// Counts the uses of each app in the week, and its users, of whom so many are known.
-    fn count(mut self, uses: &mut [Use], known: usize) {
+    fn count(mut self, week: &mut Week, known: usize) {
         // By user: the number of the app that was counted last, and one more.
         let mut counted_in = vec![0; known];
-        let mut of_all = 0;
         self.runs.sort_unstable_by_key(|run| run.app);
         for run in self.runs {
-            let used = &mut uses[run.app as usize];
+            let used = &mut week.uses[run.app as usize];
             used.events += run.events;
             used.usage_ms += run.usage_ms;
             for &user in &self.used[run.users] {
                 let before = std::mem::replace(&mut counted_in[user as usize], run.app + 1);
-                of_all += i64::from(before == 0);
+                week.users += i64::from(before == 0);
                 used.users += i64::from(before != run.app + 1);
             }
-        }
-        for used in uses {
-            used.users_of_all = of_all;
         }
     }
 

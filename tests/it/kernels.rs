@@ -85,7 +85,7 @@ fn kernels_do_what_their_sql_says() {
         catalogs[0].queries().filter(|query| query.kernel.is_some()).map(|q| q.name.as_str()).collect();
     assert_eq!(names, kernels::names().collect::<Vec<_>>(), "a kernel has the name of its query");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let config = Config { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 6, max_shrink_iters: 8, failure_persistence: None, ..Config::default() };
     // What is known of some ids fits, or hardly that of one.
     let memory = prop::sample::select(vec![500, 4_000]);
     let world = (logs(), any::<bool>(), any::<bool>(), memory);
