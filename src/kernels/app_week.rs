@@ -196,7 +196,9 @@ impl Users {
 
     fn add_chunk(&mut self, chunk: &Chunk, apps: &Apps, pairs: &Pairs) -> Result<()> {
         let texts = chunk.texts("app_id")?;
-        let (apps, ids) = (texts.numbered(&mut numbers(apps)), pairs.others(chunk.texts("user_id")?));
+        // Other threads number apps meanwhile, and not behind all of these users.
+        let apps = texts.numbered(&mut numbers(apps));
+        let ids = pairs.others(chunk.texts("user_id")?);
         let (events, usage_ms) = (chunk.numbers("human_events")?, chunk.numbers("usage_ms")?);
         let mut start = 0;
         for same in texts.keys().chunk_by(|one, next| one == next) {

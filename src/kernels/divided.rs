@@ -85,18 +85,18 @@ impl Divided {
             Ok(stretches) => stretches,
             Err(error) => return Box::new(iter::once(Err(error))),
         };
-        let (whole, schema) = (Arc::clone(whole), Arc::clone(schema));
+        let (rollup, whole, schema) = (whole.rollup, Arc::clone(whole), Arc::clone(schema));
         Box::new(stretches.into_iter().flat_map(move |(inputs, frame)| {
             let files = inputs.get(whole.rollup.table).cloned().unwrap_or_default();
             let schema = Arc::clone(&schema);
-            // What does not fit is known before the first batch, since a stretch has one.
+            // Of a stretch nothing is given before all of it fits.
             let work = move |pairs: &Arc<Pairs>| {
                 let mut rows = self.making(&inputs, frame, &schema, pairs);
                 let first = rows.next().transpose()?;
                 Ok(first.into_iter().map(Ok).chain(rows))
             };
-            whole.parts(whole.rollup.divided_by(), files, work).flat_map(|part| match part {
-                Ok(rows) => Box::new(rows.map(|batch| batch.map_err(Halt::into_error))) as Rows,
+            whole.parts(whole.rollup.divided_by(), files, work).flat_map(move |part| match part {
+                Ok(rows) => Box::new(rows.map(move |batch| batch.map_err(|halt| halt.into_error(rollup)))) as Rows,
                 Err(error) => Box::new(iter::once(Err(error))),
             })
         }))

@@ -110,7 +110,8 @@ impl Rollup {
 
 impl Row {
     const FLAGS: u32 = 2;
-    const MOST_PAIRS: usize = 1 << (u32::BITS - Self::FLAGS);
+    /// There are no numbers for more.
+    pub(super) const MOST_PAIRS: usize = 1 << (u32::BITS - Self::FLAGS);
 
     fn new(pair: u32, is_human: bool, is_marked: bool) -> Self {
         Self(pair << Self::FLAGS | u32::from(is_marked) << 1 | u32::from(is_human))

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Input;
-use super::pairs::{Pairs, Rollup};
+use super::pairs::{Pairs, Rollup, Row};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
 
@@ -31,11 +31,16 @@ impl From<Error> for Halt {
 }
 
 impl Halt {
-    /// What there is to say of work that cannot be divided any further, and took the memory that it needed.
-    pub(super) fn into_error(self) -> Error {
+    /// What there is to say of work on a rollup that cannot be divided any further, and may take what memory it needs.
+    pub(super) fn into_error(self, rollup: &Rollup) -> Error {
         match self {
             Self::Failed(error) => error,
-            Self::Full => Error::Data("a rollup has too many rows of one id".to_owned()),
+            Self::Full => {
+                let (table, most, [org, other]) = (rollup.table, Row::MOST_PAIRS, rollup.ids);
+                Error::Data(format!(
+                    "table `{table}` has more than {most} pairs of {org} and {other} that belong together"
+                ))
+            }
         }
     }
 }
@@ -92,7 +97,7 @@ impl Whole {
     }
 
     /// What work gives for all pairs or, if they do not fit, for the parts of them. The ids that tell the parts apart are
-    /// read from a column of some files.
+    /// read from a column of some files. Work that ends as [`Halt::Full`] is begun again, so it must leave nothing behind.
     pub(super) fn in_parts<T>(
         self: &Arc<Self>,
         column: Wanted,
@@ -131,7 +136,7 @@ impl Whole {
                     Err(Halt::Failed(error)) => return Err(error),
                     Err(Halt::Full) => match sample.halves(&part) {
                         Some([first, second]) => parts.extend([second, first]),
-                        None => return work(usize::MAX).map(Some).map_err(Halt::into_error),
+                        None => return work(usize::MAX).map(Some).map_err(|halt| halt.into_error(whole.rollup)),
                     },
                 }
             }

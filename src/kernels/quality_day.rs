@@ -90,8 +90,8 @@ struct OfOrgs {
 }
 
 fn of_orgs(inputs: &Inputs, frame: Frame, pairs: &Arc<Pairs>) -> Halted<ByDay<OfOrgs>> {
-    let mut orgs = Ids::read(ORGS, inputs, frame.given.orgs, |org| pairs.part().has(org))?;
-    let mut apps = Ids::read(APPS, inputs, frame.given.apps, |_| true)?;
+    let mut orgs = Ids::read(ORGS, inputs, frame.given.orgs, pairs, |org| pairs.part().has(org))?;
+    let mut apps = Ids::read(APPS, inputs, frame.given.apps, pairs, |_| true)?;
     let mut by_day = Vec::new();
     let mut ids = Vec::new();
     for day in pairs.days(inputs)? {
@@ -112,7 +112,7 @@ fn of_orgs(inputs: &Inputs, frame: Frame, pairs: &Arc<Pairs>) -> Halted<ByDay<Of
 }
 
 fn of_users(inputs: &Inputs, pairs: &Arc<Pairs>) -> Halted<ByDay<i64>> {
-    let mut users = Ids::read(USERS, inputs, true, |user| pairs.part().has(user))?;
+    let mut users = Ids::read(USERS, inputs, true, pairs, |user| pairs.part().has(user))?;
     let mut by_day = Vec::new();
     let mut ids = Vec::new();
     for day in pairs.days(inputs)? {
@@ -134,7 +134,13 @@ fn count(number: usize) -> i64 {
 }
 
 impl Ids {
-    fn read(wanted: Wanted, inputs: &Inputs, is_given: bool, has: impl Fn(&str) -> bool) -> Result<Self> {
+    fn read(
+        wanted: Wanted,
+        inputs: &Inputs,
+        is_given: bool,
+        pairs: &Pairs,
+        has: impl Fn(&str) -> bool,
+    ) -> Halted<Self> {
         let mut known = is_given.then(Names::default);
         if let Some(known) = &mut known {
             for file in files_of(inputs, wanted.table)? {
@@ -142,6 +148,7 @@ impl Ids {
                     for id in chunk?.texts(wanted.texts[0])?.used().filter(|id| has(id)) {
                         known.number(0, id);
                     }
+                    pairs.fit(known.bytes())?;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::parts::Part;
+use super::parts::{Halted, Part};
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
@@ -122,10 +122,13 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     shared.users.in_parts(USERS_OF_SEATS, files_of(inputs, SEATS.table)?, |pairs| {
         let part = pairs.part();
         let mut roles = Roles::new(&mut segments);
-        each_of(part, PEOPLE, inputs, |chunk| roles.add(chunk, part, &mut segments))?;
-        pairs.fit(roles.bytes())?;
+        each_of(part, PEOPLE, inputs, |chunk| {
+            roles.add(chunk, part, &mut segments)?;
+            pairs.fit(roles.bytes())
+        })?;
+        // From here on nothing more is held, so that no seat is counted by work that ends before its end.
         let mut person = Person::default();
-        each_of(part, SEATS, inputs, |chunk| months.add_seats(chunk, part, &orgs, &roles, &mut person))?;
+        each_of(part, SEATS, inputs, |chunk| Ok(months.add_seats(chunk, part, &orgs, &roles, &mut person)?))?;
         months.end(&mut person);
         Ok(())
     })?;
@@ -133,12 +136,17 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     Ok(Box::new(months.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
 }
 
-fn each(wanted: Wanted, inputs: &Inputs, take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
-    each_of(&Part::default(), wanted, inputs, take)
+fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
+    for input in files_of(inputs, wanted.table)? {
+        for chunk in wanted.read(&input.path)? {
+            take(&chunk?)?;
+        }
+    }
+    Ok(())
 }
 
 // The rows of at least the users of a part.
-fn each_of(part: &Part, wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
+fn each_of(part: &Part, wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Halted<()>) -> Halted<()> {
     for input in files_of(inputs, wanted.table)? {
         for chunk in wanted.read_where(&input.path, USER, &|least, most| part.may_have(least, most))? {
             take(&chunk?)?;

@@ -404,16 +404,21 @@ fn that_look_back_to_the_first_day(folder: &Path) -> Catalog {
     Catalog::of(folder).expect("a catalog")
 }
 
+// Of what is cut by month, all months are computed together here; see the test before for a month alone.
 #[test]
 fn what_looks_back_less_far_gives_the_same() {
     let mut world = World::new();
     world.take(&Step::Logs(vec![0; DAYS as usize]));
-    let (_, expected) = world.run("reports", false);
     let catalog = that_look_back_to_the_first_day(&world.root.path().join("queries"));
-    let (report, found) = world.run_of(&catalog, "reports", false);
-    assert!(computed(&report.queries).contains("dag_sensitivity"), "its definition is another one");
-    for metric in catalog.metrics() {
-        let table = format!("{}.csv", metric.name);
-        assert_eq!(found[&table], expected[&table], "{table}");
+    // The fifth day, the first and the middle of a month, and the last day.
+    for day in [4, 28, 44, DAYS - 1] {
+        world.take(&Step::AsOf(day));
+        let (_, expected) = world.run("reports", false);
+        let (report, found) = world.run_of(&catalog, "reports", false);
+        assert!(computed(&report.queries).contains("dag_sensitivity"), "its definition is another one");
+        for metric in catalog.metrics() {
+            let table = format!("{}.csv", metric.name);
+            assert_eq!(found[&table], expected[&table], "{table} of day {day}");
+        }
     }
 }
