@@ -38,9 +38,9 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     // By day and number of apps.
     let mut orgs_with: BTreeMap<(Day, i64), i64> = BTreeMap::new();
     for part in
-        shared.apps.in_parts(APPS.divided_by(), files, |pairs| count(inputs, pairs, days.clone(), frame.wanted.0))?
+        shared.apps.in_parts(APPS.divided_by(), files, |pairs| count(inputs, pairs, days.clone(), frame.wanted.0))
     {
-        for (day, apps, orgs) in part {
+        for (day, apps, orgs) in part? {
             *orgs_with.entry((day, apps)).or_default() += orgs;
         }
     }

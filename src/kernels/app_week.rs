@@ -67,12 +67,12 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     let grain = Grain::Week(frame.week_start);
     let (apps, mut weeks) = (Apps::default(), Weeks::default());
     let by_user = files_of(inputs, BY_USER.table)?;
-    for part in shared.users.in_parts(USER, by_user, |users| count_users(by_user, grain, &apps, users))? {
-        weeks.add(part);
+    for part in shared.users.in_parts(USER, by_user, |users| count_users(by_user, grain, &apps, users)) {
+        weeks.add(part?);
     }
     let by_org = files_of(inputs, APPS.table)?;
-    for part in shared.apps.in_parts(APPS.divided_by(), by_org, |pairs| count_orgs(inputs, grain, &apps, pairs))? {
-        weeks.add(part);
+    for part in shared.apps.in_parts(APPS.divided_by(), by_org, |pairs| count_orgs(inputs, grain, &apps, pairs)) {
+        weeks.add(part?);
     }
     let batches = weeks.batches(schema, &numbers(&apps));
     Ok(Box::new(batches.into_iter()))

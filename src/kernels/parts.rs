@@ -96,21 +96,26 @@ impl Whole {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// What work gives for all pairs or, if they do not fit, for the parts of them. The ids that tell the parts apart are
-    /// read from a column of some files. Work that ends as [`Halt::Full`] is begun again, so it must leave nothing behind.
-    pub(super) fn in_parts<T>(
+    /// What work gives for all pairs or, if they do not fit, for one part of them after the other. The ids that tell the
+    /// parts apart are read from a column of some files. Work that ends as [`Halt::Full`] is begun again, so it must leave
+    /// nothing behind.
+    pub(super) fn in_parts<T, W: FnMut(&Arc<Pairs>) -> Halted<T>>(
         self: &Arc<Self>,
         column: Wanted,
         files: &[Input],
-        mut work: impl FnMut(&Arc<Pairs>) -> Halted<T>,
-    ) -> Result<Vec<T>> {
-        match self.all().map(|pairs| work(&pairs)) {
-            Some(Ok(all)) => return Ok(vec![all]),
-            Some(Err(Halt::Failed(error))) => return Err(error),
-            Some(Err(Halt::Full)) => self.give_up(),
-            None => {}
-        }
-        self.parts(column, files.to_vec(), work).collect()
+        mut work: W,
+    ) -> impl Iterator<Item = Result<T>> + use<T, W> {
+        let at_once = match self.all().map(|pairs| work(&pairs)) {
+            Some(Ok(all)) => Some(Ok(all)),
+            Some(Err(Halt::Failed(error))) => Some(Err(error)),
+            Some(Err(Halt::Full)) => {
+                self.give_up();
+                None
+            }
+            None => None,
+        };
+        let parts = at_once.is_none().then(|| self.parts(column, files.to_vec(), work));
+        at_once.into_iter().chain(parts.into_iter().flatten())
     }
 
     /// What work gives for each part of the pairs, in the order of the ids.
@@ -248,6 +253,7 @@ mod tests {
             let orgs: Vec<&str> = ORGS.into_iter().filter(|org| pairs.part().has(org)).collect();
             if orgs.len() <= most || pairs.fit(usize::MAX).is_ok() { Ok(orgs) } else { Err(Halt::Full) }
         });
+        let given = given.collect::<Result<_>>();
         assert_eq!(whole.all().is_none(), most < ORGS.len());
         given.expect("parts")
     }

@@ -46,8 +46,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     let mut days: BTreeMap<Day, Quality> = BTreeMap::new();
     let mut unknown_apps = Names::default();
     let files = files_of(inputs, pairs::APPS.table)?;
-    for part in shared.apps.in_parts(pairs::APPS.divided_by(), files, |pairs| of_orgs(inputs, frame, pairs))? {
-        for (day, part) in part {
+    for part in shared.apps.in_parts(pairs::APPS.divided_by(), files, |pairs| of_orgs(inputs, frame, pairs)) {
+        for (day, part) in part? {
             let quality = days.entry(day).or_default();
             quality.events += part.events;
             quality.unknown_orgs += part.unknown_orgs;
@@ -56,8 +56,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     }
     if frame.given.users {
         let files = files_of(inputs, pairs::USERS.table)?;
-        for part in shared.users.in_parts(pairs::USERS.divided_by(), files, |pairs| of_users(inputs, pairs))? {
-            for (day, unknown) in part {
+        for part in shared.users.in_parts(pairs::USERS.divided_by(), files, |pairs| of_users(inputs, pairs)) {
+            for (day, unknown) in part? {
                 if let Some(quality) = days.get_mut(&day) {
                     quality.unknown_users += unknown;
                 }

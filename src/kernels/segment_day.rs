@@ -119,7 +119,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     each(DEEP, inputs, |chunk| months.add_deep(chunk, &orgs))?;
     each(ACTIVE, inputs, |chunk| months.add_active(chunk, &orgs))?;
     each(PATTERNS, inputs, |chunk| months.add_patterns(chunk, &orgs))?;
-    shared.users.in_parts(USERS_OF_SEATS, files_of(inputs, SEATS.table)?, |pairs| {
+    let parts = shared.users.in_parts(USERS_OF_SEATS, files_of(inputs, SEATS.table)?, |pairs| {
         let part = pairs.part();
         let mut roles = Roles::new(&mut segments);
         each_of(part, PEOPLE, inputs, |chunk| {
@@ -131,7 +131,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
         each_of(part, SEATS, inputs, |chunk| Ok(months.add_seats(chunk, part, &orgs, &roles, &mut person)?))?;
         months.end(&mut person);
         Ok(())
-    })?;
+    });
+    parts.collect::<Result<()>>()?;
     let schema = Arc::clone(schema);
     Ok(Box::new(months.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
 }
@@ -338,7 +339,8 @@ impl Month {
             let stretch = self.stretches[stretch];
             let held = stretch.bits(self.first);
             let (active, seen) = (active & held, seen & held);
-            for segment in self.places.get(stretch.kind).cloned().unwrap_or_default() {
+            for place in 0..self.places.get(stretch.kind).map_or(0, Vec::len) {
+                let segment = self.places[stretch.kind][place];
                 let before = person.counted.iter_mut().find(|(known, ..)| *known == segment);
                 let Some((_, active_before, seen_before)) = before else {
                     person.counted.push((segment, active, seen));

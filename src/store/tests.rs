@@ -59,9 +59,14 @@ fn batch_files(store: &Store, batch: i64, days: &[Day]) -> BatchFiles {
     }
 }
 
-async fn ingest(store: &Store, days: &[Day]) -> Snapshot {
+// The lock of a writer, and what there is when it gets it.
+async fn locked(store: &Store) -> (WriterLock, Snapshot) {
     let lock = store.lock().expect("the lock");
-    let base = store.snapshot().await.expect("a snapshot");
+    (lock, store.snapshot().await.expect("a snapshot"))
+}
+
+async fn ingest(store: &Store, days: &[Day]) -> Snapshot {
+    let (lock, base) = locked(store).await;
     let files = batch_files(store, base.last_batch + 1, days);
     store.commit_batch(&lock, &base, files).await.expect("committed")
 }
@@ -208,8 +213,7 @@ fn a_batch_of_another_number_is_a_defect() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let store = new_store(&folder).await;
-        let lock = store.lock().expect("the lock");
-        let base = store.snapshot().await.expect("a snapshot");
+        let (lock, base) = locked(&store).await;
         let error = store.commit_batch(&lock, &base, batch_files(&store, 2, &[1])).await.expect_err("refused");
         assert!(matches!(error, Error::Internal(_)), "{error}");
     });
@@ -220,8 +224,7 @@ fn nothing_is_committed_that_the_disk_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let store = new_store(&folder).await;
-        let lock = store.lock().expect("the lock");
-        let base = store.snapshot().await.expect("a snapshot");
+        let (lock, base) = locked(&store).await;
         let files = batch_files(&store, 1, &[1, 2]);
         let lost = DataFile { path: "day=1970-01-02/lost.parquet".into(), ..files.events[0].clone() };
         store.begin_sync(Table::Events, &[lost]);
@@ -389,8 +392,7 @@ fn a_snapshot_says_of_a_file_what_its_writer_said() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let store = new_store(&folder).await;
-        let lock = store.lock().expect("the lock");
-        let base = store.snapshot().await.expect("a snapshot");
+        let (lock, base) = locked(&store).await;
         let files = batch_files(&store, 1, &[1, 2]);
         let mut written = files.events.clone();
         written.sort_unstable_by_key(|file| file.day);
