@@ -20,23 +20,28 @@ pub(super) fn merge<const N: usize>(runs: &[Vec<&Run>; N], range: Range) -> Resu
     let mut calendars = std::array::from_fn(|_| Calendars::new(range));
     let mut days: [Days; N] =
         std::array::from_fn(|_| Days { words: vec![0; range.words() + 1], first: usize::MAX, last: 0 });
-    let mut long: Vec<u8> = Vec::new();
-    // Months are few, so the least head is found by looking at all of them: mostly two numbers are compared, and
-    // that is cheaper than keeping a heap in order.
-    while let Some((key, rest)) = heads.iter().map(Head::order).min() {
-        long.clear();
-        long.extend_from_slice(rest.unwrap_or_default());
-        let least = (key, rest.is_some().then_some(long.as_slice()));
+    // Months are few, so the least head is found by looking at all of them. Mostly two numbers are compared, which lie side
+    // by side, and that is cheaper than keeping a heap in order.
+    let mut keys: Vec<Key> = heads.iter().map(|head| head.key).collect();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(&least) = keys.iter().min() {
+        rest.clear();
+        if is_cut(least) {
+            let same = keys.iter().zip(&heads).filter(|(key, _)| **key == least);
+            rest.extend_from_slice(same.map(|(_, head)| head.rest()).min().unwrap_or_default());
+        }
         let mut index = 0;
-        while let Some(head) = heads.get_mut(index) {
-            if head.order() == least {
+        while let (Some(key), Some(head)) = (keys.get_mut(index), heads.get_mut(index)) {
+            if *key == least && (!is_cut(least) || head.rest() == rest) {
                 if let Some(days) = days.get_mut(head.list) {
                     days.add(head.offset, head.bits()?);
                 }
                 if !head.advance()? {
+                    keys.swap_remove(index);
                     heads.swap_remove(index);
                     continue;
                 }
+                *key = head.key;
             }
             index += 1;
         }
@@ -58,6 +63,7 @@ struct Head {
     ids: StringArray,
     bits: Int64Array,
     row: usize,
+    /// Orders like the id, and mostly without a look at it.
     key: Key,
     // Days of the month, as bits: all, those before the range, and those that do not lie after it.
     all: u64,
@@ -73,8 +79,14 @@ const KEY_BYTES: usize = 16;
 
 fn key(id: &[u8]) -> Key {
     let mut bytes = [0; KEY_BYTES];
-    bytes.iter_mut().zip(id).for_each(|(byte, &of_id)| *byte = of_id);
+    let length = id.len().min(KEY_BYTES);
+    bytes[..length].copy_from_slice(&id[..length]);
     (u128::from_be_bytes(bytes), id.len().min(KEY_BYTES + 1))
+}
+
+/// Whether the id of a key goes on behind it.
+fn is_cut(key: Key) -> bool {
+    key.1 > KEY_BYTES
 }
 
 impl Head {
@@ -103,9 +115,9 @@ impl Head {
         self.ids.value(self.row).as_bytes()
     }
 
-    /// What orders like the id, and mostly without looking at it: its key, and of a long id the rest.
-    fn order(&self) -> (Key, Option<&[u8]>) {
-        (self.key, if self.key.1 > KEY_BYTES { self.id().get(KEY_BYTES..) } else { None })
+    /// What of the id is not in its key.
+    fn rest(&self) -> &[u8] {
+        self.id().get(KEY_BYTES..).unwrap_or_default()
     }
 
     /// The days of the row that lie in the range, bit 0 the first of the month.

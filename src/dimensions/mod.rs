@@ -20,6 +20,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
@@ -60,32 +61,46 @@ pub fn write_tables(
     range: ObservedRange,
     folder: &Path,
 ) -> Result<(Vec<TableFiles>, Vec<String>)> {
-    let zone = settings.report.time_zone;
-    let files = &settings.dimensions;
-    let mut notes = users.notes;
+    let (zone, files) = (settings.report.time_zone, &settings.dimensions);
+    let Users { table: of_users, mut notes } = users;
+    let one = |rows: Result<RecordBatch>| rows.map(|rows| vec![rows]);
     let texts = |name: &str, values: &[String]| {
         let mut sorted: Vec<&str> = values.iter().map(String::as_str).collect();
         sorted.sort_unstable();
         sorted.dedup();
-        table(&[(name, text(sorted))])
+        one(table(&[(name, text(sorted))]))
     };
-    let tables = [
-        ("account_lists", account_lists(files.account_lists.as_deref(), &mut notes)?, vec!["list", "account"]),
-        ("apps", apps(files.apps.as_deref(), zone, &mut notes)?, vec!["app_id", "valid_from"]),
-        ("campaigns", campaigns(files.campaigns.as_deref(), zone, &mut notes)?, vec!["campaign"]),
-        ("excluded_actions", texts("action", &settings.who.exclude_actions)?, vec!["action"]),
-        ("excluded_apps", texts("app_id", &settings.who.exclude_apps)?, vec!["app_id"]),
-        ("orgs", orgs(files.orgs.as_deref(), zone, &mut notes)?, vec!["org_id", "valid_from"]),
-        ("users", users.table, vec!["user_id"]),
+    let makers: [(&str, &[&str], Maker); 9] = [
+        ("account_lists", &["list", "account"], &|notes| one(account_lists(files.account_lists.as_deref(), notes))),
+        ("apps", &["app_id", "valid_from"], &|notes| one(apps(files.apps.as_deref(), zone, notes))),
+        ("campaigns", &["campaign"], &|notes| one(campaigns(files.campaigns.as_deref(), zone, notes))),
+        ("days", &["day"], &|_| days(range)),
+        ("excluded_actions", &["action"], &|_| texts("action", &settings.who.exclude_actions)),
+        ("excluded_apps", &["app_id"], &|_| texts("app_id", &settings.who.exclude_apps)),
+        ("orgs", &["org_id", "valid_from"], &|notes| one(orgs(files.orgs.as_deref(), zone, notes))),
+        ("users", &["user_id"], &|_| Ok(vec![of_users.clone()])),
+        ("work_days", &["day", "role"], &|notes| {
+            work_days::work_days(files.calendar.as_deref(), zone, &settings.work, range, notes)
+        }),
     ];
-    let tables = tables.into_iter().map(|(name, batch, key)| write_table(folder, name, vec![batch], &key));
-    let work_days = work_days::work_days(files.calendar.as_deref(), zone, &settings.work, range, &mut notes)?;
-    let by_day = [("days", days(range)?, &["day"][..]), ("work_days", work_days, &["day", "role"])];
-    let by_day = by_day.into_iter().map(|(name, months, key)| write_table(folder, name, months, key));
-    let mut tables = tables.chain(by_day).collect::<Result<Vec<_>>>()?;
-    tables.extend(write_definitions(settings, range, folder)?);
+    let write = |(name, key, rows): &(&str, &[&str], Maker)| {
+        let mut notes = Notes::default();
+        let rows = rows(&mut notes)?;
+        Ok((write_table(folder, name, rows, key)?, notes))
+    };
+    // Of several errors the first in this order is told, whichever comes first.
+    let written = makers.par_iter().with_max_len(1).map(write).collect::<Vec<Result<_>>>();
+    let mut tables = Vec::from(write_definitions(settings, range, folder)?);
+    for written in written {
+        let (table, found) = written?;
+        tables.push(table);
+        notes.extend(found);
+    }
     Ok((tables, notes.sentences()))
 }
+
+// Gives the rows of a table, batch by batch, and notes what is odd about their file.
+type Maker<'a> = &'a (dyn Fn(&mut Notes) -> Result<Vec<RecordBatch>> + Sync);
 
 /// Writes what defines DAG and deep integration on each observed day, as two of the tables of [`write_tables`].
 pub fn write_definitions(settings: &Settings, range: ObservedRange, folder: &Path) -> Result<[TableFiles; 2]> {

@@ -27,6 +27,16 @@ impl Notes {
         }
     }
 
+    /// Adds what was found elsewhere.
+    pub(super) fn extend(&mut self, others: Self) {
+        for (kind, other) in others.0 {
+            let places = self.0.entry(kind).or_default();
+            places.count += other.count;
+            let room = NAMED - places.first.len();
+            places.first.extend(other.first.into_iter().take(room));
+        }
+    }
+
     /// A sentence for each kind, by file.
     pub(super) fn sentences(&self) -> Vec<String> {
         let sentence = |((path, what), places): (&(PathBuf, String), &Places)| {

@@ -8,7 +8,7 @@ use arrow::array::{
     UInt32Array,
 };
 use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::{DataType, Field as Column, Int64Type, Schema, SchemaRef, UInt32Type};
+use arrow::datatypes::{DataType, Field as Column, Int64Type, Schema, SchemaRef, TimeUnit, UInt32Type};
 use arrow::error::ArrowError;
 
 use crate::error::Result;
@@ -138,7 +138,9 @@ fn instants(batch: &RecordBatch, judge: &Judge) -> Option<Int64Array> {
     match column.data_type() {
         DataType::Timestamp(unit, Some(_)) => {
             let numbers = column.to_data().into_builder().data_type(DataType::Int64).build().ok()?;
-            Some(Int64Array::from(numbers).unary_opt(|number| instant_us(number, *unit)))
+            let numbers = Int64Array::from(numbers);
+            let is_told_so = *unit == TimeUnit::Microsecond;
+            Some(if is_told_so { numbers } else { numbers.unary_opt(|number| instant_us(number, *unit)) })
         }
         DataType::Int64 => {
             let form = judge.form();

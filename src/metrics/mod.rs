@@ -90,17 +90,12 @@ pub struct PieceReport {
     pub stale: Vec<String>,
 }
 
-/// Computes queries in the order given (see `Catalog::order`), or takes what is kept of them, and registers each result
-/// in the engine under its name. Views are registered, those that are asked with arguments are passed over. Queries of
-/// which none reads another's result are computed at once, on as many threads as the engine has.
+/// Computes queries in the order given (see `Catalog::order`), or takes what is kept of them; queries of which none reads
+/// another's result are computed at once, on as many threads as the engine has. Views, and what is asked with arguments, are
+/// passed over. `watch` is shown each result when it is there, with its query, while others are still computed.
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
-pub async fn compute(engine: &Engine, order: &[&Query], ground: &mut Ground) -> Result<Vec<Computed>> {
-    compute_watched(engine, order, ground, &mut |_, _| {}).await
-}
-
-/// Does what [`compute`] does, and shows each result when it is there, with its query, while others are still computed.
-pub async fn compute_watched(
+pub async fn compute(
     engine: &Engine,
     order: &[&Query],
     ground: &mut Ground,
@@ -154,7 +149,6 @@ pub async fn compute_watched(
         return Err(error.within(place(queries[turn])));
     }
     ground.sources = sources;
-    register(engine, order, ground).await?;
     Ok(results.into_iter().flatten().collect())
 }
 
@@ -168,7 +162,7 @@ fn alive(shared: &mut Weak<kernels::Shared>, ground: &Ground, places: &Places) -
     })
 }
 
-/// Makes what [`compute`] gave for this order known to another engine.
+/// Makes the tables that queries stand on, what [`compute`] gave for this order, and its views known to an engine by name.
 pub async fn register(engine: &Engine, order: &[&Query], ground: &Ground) -> Result<()> {
     for source in ground.sources.values() {
         engine.register(&source.table)?;

@@ -96,7 +96,9 @@ impl Places {
     pub(super) fn new(threads: usize, memory: u64) -> Self {
         let most = usize::try_from(memory / PLACE_MEMORY).unwrap_or(usize::MAX);
         let all = u32::try_from(most.clamp(1, threads.max(1))).unwrap_or(1);
-        let hands = threads.max(1);
+        // One more, so that no thread stands still while a query waits for the disk or hands on what it gave. A cluster, and who
+        // gave one thread, get one query after the other.
+        let hands = if threads > 1 { threads + 1 } else { 1 };
         let few = FEW_ROWS.min(memory / hands as u64 / ROW_MEMORY);
         let (free, hands) = (Semaphore::new(all as usize), Semaphore::new(hands));
         Self { free, all, few, hands, memory: memory / u64::from(all) }
@@ -115,7 +117,7 @@ impl Places {
             Some(places) => Some(self.free.acquire_many(places.min(self.all)).await.ok()?),
         };
         let hand = self.hands.acquire().await.ok()?;
-        Some(Place { _room: room, _hand: hand, threads: 1 + self.hands.available_permits() })
+        Some(Place { _room: room, _hand: hand, threads: self.hands.available_permits().max(1) })
     }
 
     /// From now on no query begins.
@@ -153,19 +155,26 @@ mod tests {
     async fn who_reads_much_takes_room_and_everybody_a_hand() {
         let room = Places::new(3, 4 << 30);
         let free = |room: &Places| (room.free.available_permits(), room.hands.available_permits());
-        assert_eq!(free(&room), (3, 3));
-        assert_eq!([room.few, Places::new(8, 64 << 20).few], [FEW_ROWS, 8192]);
+        assert_eq!(free(&room), (3, 4));
+        assert_eq!([room.few, Places::new(7, 64 << 20).few], [FEW_ROWS, 8192]);
         let few = room.take(FEW_ROWS, Share::ByRows).await.expect("a place");
-        assert_eq!((free(&room), few.threads), ((3, 2), 3));
+        assert_eq!((free(&room), few.threads), ((3, 3), 3));
         let much = room.take(PLACE_ROWS, Share::ByRows).await.expect("a place");
-        assert_eq!((free(&room), much.threads), ((1, 1), 2));
+        assert_eq!((free(&room), much.threads), ((1, 2), 2));
         drop((few, much));
         let all = room.take(u64::MAX, Share::ByRows).await.expect("a place");
-        assert_eq!(free(&room), (0, 2));
+        assert_eq!(free(&room), (0, 3));
         drop(all);
         let _one = room.take(u64::MAX, Share::One).await.expect("a place");
-        assert_eq!(free(&room), (2, 2));
+        assert_eq!(free(&room), (2, 3));
         room.close();
         assert!(room.take(1, Share::One).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn one_thread_works_on_one_query() {
+        let room = Places::new(1, 4 << 30);
+        let only = room.take(1, Share::ByRows).await.expect("a place");
+        assert_eq!((room.hands.available_permits(), only.threads), (0, 1));
     }
 }

@@ -27,7 +27,8 @@ pub async fn ask(
         .map(|query| query.name.as_str())
         .collect();
     let queries = catalog.order(&wanted)?;
-    metrics::compute(engine, &queries, &mut ground.metrics).await?;
+    metrics::compute(engine, &queries, &mut ground.metrics, &mut |_, _| {}).await?;
+    metrics::register(engine, &queries, &ground.metrics).await?;
     let prepared = engine.prepare(sql, &ground.metrics.parameters).await?;
     Ok((Arc::clone(prepared.schema()), prepared.collect().await?))
 }

@@ -39,13 +39,14 @@ async fn prepare(
     ground: &mut metrics::Ground,
 ) -> Result<Option<Engine>> {
     let order = catalog.order(asked)?;
-    metrics::compute(engine, &order, ground).await?;
-    if engine.is_local() {
-        return Ok(None);
-    }
-    let here = Engine::start(&EngineSettings { kind: EngineKind::Local, ..settings.engine.clone() }).await?;
-    metrics::register(&here, &order, ground).await?;
-    Ok(Some(here))
+    metrics::compute(engine, &order, ground, &mut |_, _| {}).await?;
+    let here = if engine.is_local() {
+        None
+    } else {
+        Some(Engine::start(&EngineSettings { kind: EngineKind::Local, ..settings.engine.clone() }).await?)
+    };
+    metrics::register(here.as_ref().unwrap_or(engine), &order, ground).await?;
+    Ok(here)
 }
 
 /// The users whom the settings name, and the present state of the store. The two are read side by side: a list of users is

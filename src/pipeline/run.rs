@@ -8,6 +8,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use chrono::DateTime;
 use datafusion::scalar::ScalarValue;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -80,7 +81,7 @@ pub async fn run(settings: &Settings, engine: &Engine, catalog: &Catalog, order:
             pages.spawn(blocking(move || draft.write(Page { query: &query, table: &table, definition: &definition })));
         }
     };
-    let computed = metrics::compute_watched(engine, &queries, &mut ground, &mut write).await?;
+    let computed = metrics::compute(engine, &queries, &mut ground, &mut write).await?;
     for check in queries.iter().filter(|query| query.group == Group::Check) {
         hold(engine, check, &computed).await?;
     }
@@ -153,10 +154,11 @@ fn chosen<'a>(catalog: &'a Catalog, only: &[String]) -> Result<(Vec<&'a Query>, 
 
 // A check that has a row is a contradiction between tables of the report.
 async fn hold(engine: &Engine, check: &Query, computed: &[Computed]) -> Result<()> {
-    let rows = computed.iter().find(|result| result.name == check.name).map_or(0, |result| result.rows);
-    if rows == 0 {
+    let Some(broken) = computed.iter().find(|result| result.name == check.name && result.rows > 0) else {
         return Ok(());
-    }
+    };
+    let rows = broken.rows;
+    engine.register(&broken.table)?;
     let first = engine.collect(&format!("SELECT * FROM {} LIMIT 1", check.name), &Parameters::new()).await?;
     let shown = first.first().map_or_else(String::new, |batch| {
         let schema = batch.schema();
@@ -191,8 +193,9 @@ pub(super) async fn lay_ground(settings: &Settings, engine: &Engine, order: &Run
     for table in snapshot.tables.values() {
         sources.insert(table.name.clone(), Source::stored(table.clone()));
     }
-    for table in tables {
-        sources.insert(table.name.clone(), Source::hashed(table)?);
+    for source in tables.into_par_iter().map(Source::hashed).collect::<Vec<_>>() {
+        let source = source?;
+        sources.insert(source.table.name.clone(), source);
     }
     let notes = note.into_iter().chain(of_files).collect();
     let (week_start, time_zone) = (settings.report.week_start, settings.report.time_zone);

@@ -124,12 +124,13 @@ pub async fn trial(
     let queries = catalog.order(&wanted)?;
     let mut ground = lay_ground(settings, engine, order).await?;
     ground.metrics.keep.only_read();
-    let before = metrics::compute(engine, &queries, &mut ground.metrics).await?;
+    let before = metrics::compute(engine, &queries, &mut ground.metrics, &mut |_, _| {}).await?;
     let folder = ground.work.path().join("other");
     for table in dimensions::write_definitions(other, ground.range, &folder)? {
         ground.metrics.sources.insert(table.name.clone(), Source::hashed(table)?);
     }
-    let after = metrics::compute(engine, &queries, &mut ground.metrics).await?;
+    let after = metrics::compute(engine, &queries, &mut ground.metrics, &mut |_, _| {}).await?;
+    metrics::register(engine, &queries, &ground.metrics).await?;
 
     let mut trial = Trial {
         observed: ground.range.map(|(first, last)| (format_day(first), format_day(last))),

@@ -2,6 +2,7 @@
 //! the `parquet` crate. It does not know where files go, or what makes them part of a table.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -97,6 +98,8 @@ impl GroupWriter {
     /// Adds rows; ids are plain or coded.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut start = 0;
+        // The first row of the batch that is in the group.
+        let mut first = 0;
         while start < batch.num_rows() {
             let group = match &mut self.group {
                 Some(group) => group,
@@ -117,7 +120,7 @@ impl GroupWriter {
                 let array: ArrayRef = array.slice(start, rows);
                 match column {
                     GroupColumn::Texts(texts) => texts.push(&array)?,
-                    GroupColumn::Numbers(numbers) => numbers.push(&array)?,
+                    GroupColumn::Numbers(_) => {}
                     GroupColumn::Any(writers) => {
                         for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
                             writer.write(&leaf)?;
@@ -127,8 +130,13 @@ impl GroupWriter {
             }
             start += rows;
             group.rows += rows;
-            if group.rows >= ROW_GROUP_ROWS || group.bytes() >= ROW_GROUP_BYTES {
+            let is_full = group.rows >= ROW_GROUP_ROWS || group.bytes() >= ROW_GROUP_BYTES;
+            if is_full || start == batch.num_rows() {
+                group.add_numbers(batch, first..start)?;
+            }
+            if is_full {
                 self.end_group()?;
+                first = start;
             }
         }
         Ok(())
@@ -199,12 +207,20 @@ impl Group {
 
     fn reserve(&mut self, rows: usize) {
         for column in &mut self.columns {
-            match column {
-                GroupColumn::Texts(texts) => texts.reserve(rows),
-                GroupColumn::Numbers(numbers) => numbers.reserve(rows),
-                GroupColumn::Any(_) => {}
+            if let GroupColumn::Texts(texts) = column {
+                texts.reserve(rows);
             }
         }
+    }
+
+    // Numbers are kept as they are given, so they are given all at once.
+    fn add_numbers(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<()> {
+        for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+            if let GroupColumn::Numbers(numbers) = column {
+                numbers.push(&array.slice(rows.start, rows.len()))?;
+            }
+        }
+        Ok(())
     }
 
     fn bytes(&self) -> usize {

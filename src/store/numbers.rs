@@ -1,7 +1,10 @@
 //! A column of numbers of one row group, written as the differences between neighbours. It knows the Parquet format; it does
 //! not know which columns there are.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, AsArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use parquet::basic::Encoding;
 use parquet::errors::{ParquetError, Result};
@@ -15,19 +18,14 @@ use super::pages::{Bounds, Chunk, Packer, Pages};
 const BLOCK: usize = 256;
 const MINI_BLOCK: usize = 64;
 
-/// The rows of a column so far.
+/// The rows of a column so far, as they were given: most groups are of one batch, which is not copied.
 #[derive(Debug, Default)]
-pub(super) struct NumberColumn(Vec<i64>);
+pub(super) struct NumberColumn(Vec<ScalarBuffer<i64>>);
 
 impl NumberColumn {
     /// Whether a column without nulls can be written like this.
     pub(super) fn takes(kind: &DataType) -> bool {
         matches!(kind, DataType::Int64 | DataType::Timestamp(TimeUnit::Microsecond, _))
-    }
-
-    /// Makes room for so many rows.
-    pub(super) fn reserve(&mut self, rows: usize) {
-        self.0.reserve_exact(rows);
     }
 
     /// Adds rows; a column of another type is an error.
@@ -36,9 +34,9 @@ impl NumberColumn {
             return Err(ParquetError::General("a column that must not have nulls has some".into()));
         }
         if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
-            self.0.extend_from_slice(numbers.values());
+            self.0.push(numbers.values().clone());
         } else if let Some(instants) = column.as_primitive_opt::<TimestampMicrosecondType>() {
-            self.0.extend_from_slice(instants.values());
+            self.0.push(instants.values().clone());
         } else {
             return Err(ParquetError::General(format!("a column of numbers has type {}", column.data_type())));
         }
@@ -47,15 +45,19 @@ impl NumberColumn {
 
     /// What is held, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
-        size_of_val(self.0.as_slice())
+        self.0.iter().map(|part| size_of_val::<[i64]>(part)).sum()
     }
 
     /// Encodes the rows, in pages of so many. Nothing is left in them that packing would make smaller.
     pub(super) fn finish(self, descr: ColumnDescPtr, page_rows: usize) -> Result<Chunk> {
+        let rows: Cow<'_, [i64]> = match self.0.as_slice() {
+            [all] => Cow::Borrowed(all),
+            parts => Cow::Owned(parts.iter().map(AsRef::as_ref).collect::<Vec<&[i64]>>().concat()),
+        };
         let mut packer = Packer::Nothing;
         let mut pages = Pages::new(&mut packer, Encoding::DELTA_BINARY_PACKED);
         let mut bounds = Vec::new();
-        for rows in self.0.chunks(page_rows) {
+        for rows in rows.chunks(page_rows) {
             let widest = (i64::MAX, i64::MIN);
             bounds.push(rows.iter().fold(widest, |(least, greatest), &row| (least.min(row), greatest.max(row))));
             pages.page(differences(rows), rows.len(), None)?;

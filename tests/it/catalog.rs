@@ -102,7 +102,8 @@ fn run(
             keep,
             memory: 1 << 30,
         };
-        let computed = metrics::compute(&engine, &order, &mut ground).await?;
+        let computed = metrics::compute(&engine, &order, &mut ground, &mut |_, _| {}).await?;
+        metrics::register(&engine, &order, &ground).await?;
         let answer = engine.collect(ask, &parameters).await?;
         Ok((computed, answer))
     })
