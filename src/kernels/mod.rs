@@ -8,6 +8,7 @@ mod asset_week;
 mod days;
 mod divided;
 mod integration_day;
+mod known;
 mod org_day;
 mod org_seen;
 mod pairs;

@@ -1,14 +1,15 @@
 //! The organisations and users of each segment on each day. See `queries/states/segment_day/query.sql`.
 
+use std::cmp::Ordering;
+use std::iter;
 use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::parts::{Halted, Part};
-use super::{Frame, Inputs, Rows, Shared, batch, files_of};
-use crate::columns::{Chunk, Wanted};
+use super::{Frame, Input, Inputs, Rows, Shared, batch, files_of};
+use crate::columns::{Chunk, Wanted, wrong};
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::{Day, Grain};
@@ -28,7 +29,6 @@ const SEATS: Wanted = Wanted {
     texts: &[USER, "org_id"],
     others: &["month", "has_others", "active_bits", "seen_bits"],
 };
-const USERS_OF_SEATS: Wanted = Wanted { table: SEATS.table, texts: &[USER], others: &[] };
 const PEOPLE: Wanted = Wanted { table: "users", texts: &[USER, "role"], others: &[] };
 
 const MONTH_DAYS: usize = 31;
@@ -90,9 +90,13 @@ struct Segments {
     names: Names,
 }
 
-/// Who has which role.
-struct Roles {
+/// Who has which role: read beside the seats of a month, since both are in the order of users.
+struct Roles<'a> {
+    files: &'a [Input],
+    rest: Box<dyn Iterator<Item = Result<Chunk>> + 'a>,
+    // Some users, and the one that was asked for last, or would stand behind it.
     users: Names,
+    place: u32,
     // By user.
     of_user: Vec<u32>,
     unknown: u32,
@@ -110,8 +114,8 @@ struct Person {
     counted: Vec<(u32, i64, i64)>,
 }
 
-/// The segments of each day. What there is of organisations is held; users are looked at in parts if they do not fit.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
+/// The segments of each day. What there is of organisations is held, and of users what is counted.
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
     let days = (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1));
     let (mut months, mut orgs, mut segments) = (Months::new(days), Names::default(), Segments::default());
     each(KINDS, inputs, |chunk| months.add_kinds(chunk, &mut orgs))?;
@@ -119,20 +123,10 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     each(DEEP, inputs, |chunk| months.add_deep(chunk, &orgs))?;
     each(ACTIVE, inputs, |chunk| months.add_active(chunk, &orgs))?;
     each(PATTERNS, inputs, |chunk| months.add_patterns(chunk, &orgs))?;
-    let parts = shared.users.in_parts(USERS_OF_SEATS, files_of(inputs, SEATS.table)?, |pairs| {
-        let part = pairs.part();
-        let mut roles = Roles::new(&mut segments);
-        each_of(part, PEOPLE, inputs, |chunk| {
-            roles.add(chunk, part, &mut segments)?;
-            pairs.fit(roles.bytes())
-        })?;
-        // From here on nothing more is held, so that no seat is counted by work that ends before its end.
-        let mut person = Person::default();
-        each_of(part, SEATS, inputs, |chunk| Ok(months.add_seats(chunk, part, &orgs, &roles, &mut person)?))?;
-        months.end(&mut person);
-        Ok(())
-    });
-    parts.collect::<Result<()>>()?;
+    let mut roles = Roles::new(files_of(inputs, PEOPLE.table)?, &mut segments);
+    let mut person = Person::default();
+    each(SEATS, inputs, |chunk| months.add_seats(chunk, &orgs, &mut roles, &mut segments, &mut person))?;
+    months.end(&mut person);
     let schema = Arc::clone(schema);
     Ok(Box::new(months.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
 }
@@ -140,16 +134,6 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
 fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
     for input in files_of(inputs, wanted.table)? {
         for chunk in wanted.read(&input.path)? {
-            take(&chunk?)?;
-        }
-    }
-    Ok(())
-}
-
-// The rows of at least the users of a part.
-fn each_of(part: &Part, wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Halted<()>) -> Halted<()> {
-    for input in files_of(inputs, wanted.table)? {
-        for chunk in wanted.read_where(&input.path, USER, &|least, most| part.may_have(least, most))? {
             take(&chunk?)?;
         }
     }
@@ -257,25 +241,29 @@ impl Months {
     fn add_seats(
         &mut self,
         chunk: &Chunk,
-        part: &Part,
         orgs: &Names,
-        roles: &Roles,
+        roles: &mut Roles,
+        segments: &mut Segments,
         person: &mut Person,
     ) -> Result<()> {
-        let users = chunk.texts(USER)?.each(|user| part.has(user).then(|| (user, roles.of(user))));
-        let orgs = chunk.texts("org_id")?.found(orgs);
+        let (users, orgs) = (chunk.texts(USER)?.each(|user| user), chunk.texts("org_id")?.found(orgs));
         let (months, has_others) = (chunk.days("month")?, chunk.flags("has_others")?);
         let [active, seen] = [chunk.numbers("active_bits")?, chunk.numbers("seen_bits")?];
         for row in 0..chunk.rows() {
-            let Some((user, role)) = users.of(row) else { continue };
-            if person.month != months[row] || person.id != user {
+            let (month, user) = (months[row], users.of(row));
+            if person.month != month || person.id != user {
+                if person.month != month {
+                    roles.begin();
+                } else if user < person.id.as_str() {
+                    return Err(wrong(SEATS.table, "users out of order"));
+                }
                 self.end(person);
-                person.begin(months[row], user, role);
+                person.begin(month, user, roles.of(user, segments)?);
             }
             person.active_bits |= active[row];
             person.seen_bits |= seen[row];
             if has_others.value(row)
-                && let Some(month) = self.of(months[row])
+                && let Some(month) = self.of(month)
             {
                 month.count_once(orgs.of(row), active[row], seen[row], person);
             }
@@ -434,30 +422,53 @@ impl Segments {
     }
 }
 
-impl Roles {
-    fn new(segments: &mut Segments) -> Self {
-        Self { users: Names::default(), of_user: Vec::new(), unknown: segments.number(ROLE, UNKNOWN) }
+impl<'a> Roles<'a> {
+    fn new(files: &'a [Input], segments: &mut Segments) -> Self {
+        let unknown = segments.number(ROLE, UNKNOWN);
+        let rest = Box::new(iter::empty());
+        Self { files, rest, users: Names::default(), place: 0, of_user: Vec::new(), unknown }
     }
 
-    fn add(&mut self, chunk: &Chunk, part: &Part, segments: &mut Segments) -> Result<()> {
-        let roles =
-            chunk.texts("role")?.each(|role| segments.number(ROLE, if role.is_empty() { UNKNOWN } else { role }));
-        let users = chunk.texts(USER)?.each(|user| part.has(user).then(|| self.users.number(0, user)));
-        self.of_user.resize(self.users.len(), self.unknown);
-        for row in 0..chunk.rows() {
-            if let Some(user) = users.of(row) {
-                self.of_user[user as usize] = roles.of(row);
+    /// Begins with the first user again.
+    fn begin(&mut self) {
+        let chunks = |file: &Input| match PEOPLE.read(&file.path) {
+            Ok(chunks) => Box::new(chunks) as Box<dyn Iterator<Item = Result<Chunk>>>,
+            Err(error) => Box::new(iter::once(Err(error))),
+        };
+        self.rest = Box::new(self.files.iter().flat_map(chunks));
+        (self.users, self.place) = (Names::default(), 0);
+    }
+
+    /// The role of a user that comes after all that were asked for.
+    fn of(&mut self, user: &str, segments: &mut Segments) -> Result<u32> {
+        loop {
+            while (self.place as usize) < self.users.len() {
+                match self.users.text(self.place).cmp(user) {
+                    Ordering::Less => self.place += 1,
+                    Ordering::Equal => return Ok(self.of_user[self.place as usize]),
+                    Ordering::Greater => return Ok(self.unknown),
+                }
             }
+            let Some(chunk) = self.rest.next() else { return Ok(self.unknown) };
+            self.turn_to(&chunk?, segments)?;
         }
+    }
+
+    fn turn_to(&mut self, chunk: &Chunk, segments: &mut Segments) -> Result<()> {
+        let role = |role: &str| segments.number(ROLE, if role.is_empty() { UNKNOWN } else { role });
+        let (ids, roles) = (chunk.texts(USER)?.each(|user| user), chunk.texts("role")?.each(role));
+        let before = std::mem::take(&mut self.users);
+        let mut last = before.last();
+        for row in 0..chunk.rows() {
+            if last.is_some_and(|last| last >= ids.of(row)) {
+                return Err(wrong(PEOPLE.table, "users out of order"));
+            }
+            last = Some(ids.of(row));
+            self.users.push(ids.of(row));
+        }
+        self.of_user = (0..chunk.rows()).map(|row| roles.of(row)).collect();
+        self.place = 0;
         Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.users.bytes() + size_of_val(self.of_user.as_slice())
-    }
-
-    fn of(&self, user: &str) -> u32 {
-        self.users.find(0, user).and_then(|user| self.of_user.get(user as usize)).copied().unwrap_or(self.unknown)
     }
 }
 
