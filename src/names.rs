@@ -81,14 +81,11 @@ impl Names {
     pub(crate) fn number(&mut self, within: u32, text: &str) -> u32 {
         self.hash_all();
         let hash = self.hash(within, text);
-        match self.find_hashed(hash, within, text) {
-            Some(number) => number,
-            None => {
-                let number = self.append(within, text);
-                self.enter(hash, number);
-                number
-            }
-        }
+        self.find_hashed(hash, within, text).unwrap_or_else(|| {
+            let number = self.append(within, text);
+            self.enter(hash, number);
+            number
+        })
     }
 
     /// The number of a text, if it was given one by [`Self::number`].
@@ -155,7 +152,7 @@ impl Names {
     // Puts the next number into the table. A larger one is filled in the order of the numbers, since the texts lie in it.
     fn enter(&mut self, hash: u64, number: u32) {
         if self.table.len() == self.table.capacity() {
-            let room = (2 * self.table.len()).max(MANY);
+            let room = (2 * self.table.len()).max(1);
             self.table = HashTable::new();
             self.table = HashTable::with_capacity(room);
             for known in 0..number {

@@ -153,7 +153,7 @@ impl Month {
             }
         }
         given.next = if seats.len() > BATCH_ROWS { seats.pop() } else { None };
-        let last = std::mem::replace(&mut given.last, Some(*seats.last()?));
+        let last = given.last.replace(*seats.last()?);
         let others = has_others(last, &seats, given.next);
         Some(rows(Grain::Month.first_day(self.index), &seats, others, names, schema))
     }
