@@ -14,6 +14,7 @@ mod org_seen;
 mod pairs;
 mod parts;
 mod quality_day;
+mod roles;
 mod seat_month;
 mod segment_day;
 

@@ -259,7 +259,7 @@ mod tests {
         });
         let given = given.collect::<Result<_>>();
         // Nobody else begins if the little that is known is most of the memory.
-        assert_eq!(whole.all().is_none(), most < ORGS.len() && memory < 1 << 10);
+        assert_eq!(whole.all().is_none(), most < ORGS.len() && memory == 1);
         given.expect("parts")
     }
 

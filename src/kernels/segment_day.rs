@@ -1,14 +1,13 @@
 //! The organisations and users of each segment on each day. See `queries/states/segment_day/query.sql`.
 
-use std::cmp::Ordering;
-use std::iter;
 use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::{Frame, Input, Inputs, Rows, Shared, batch, files_of};
+use super::roles::{PEOPLE, Roles};
+use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::columns::{Chunk, Wanted, wrong};
 use crate::error::Result;
 use crate::names::Names;
@@ -29,12 +28,11 @@ const SEATS: Wanted = Wanted {
     texts: &[USER, "org_id"],
     others: &["month", "has_others", "active_bits", "seen_bits"],
 };
-const PEOPLE: Wanted = Wanted { table: "users", texts: &[USER, "role"], others: &[] };
 
 const MONTH_DAYS: usize = 31;
 const DEEPEST: i64 = 5;
-const ROLE: &str = "role";
-const UNKNOWN: &str = "(unknown)";
+/// The dimension whose segments are the roles of users.
+pub(super) const ROLE: &str = "role";
 const USER: &str = "user_id";
 
 /// What is counted on a day. The first four are steps, which hold from their day on.
@@ -85,21 +83,9 @@ struct Months {
 
 /// The segments of all dimensions, roles among them, as numbers.
 #[derive(Default)]
-struct Segments {
+pub(super) struct Segments {
     dimensions: Names,
     names: Names,
-}
-
-/// Who has which role: read beside the seats of a month, since both are in the order of users.
-struct Roles<'a> {
-    files: &'a [Input],
-    rest: Box<dyn Iterator<Item = Result<Chunk>> + 'a>,
-    // Some users, and the one that was asked for last, or would stand behind it.
-    users: Names,
-    place: u32,
-    // By user.
-    of_user: Vec<u32>,
-    unknown: u32,
 }
 
 /// A user in a month.
@@ -379,7 +365,7 @@ impl Month {
         let headcounts = rows.iter().map(|(_, count, _)| (count.orgs_with_headcount > 0).then_some(count.headcount));
         let headcounts = headcounts.collect::<Int64Array>();
         let dimensions = StringArray::from_iter_values(rows.iter().map(|row| segments.dimension(row.0)));
-        let names = StringArray::from_iter_values(rows.iter().map(|row| segments.names.text(row.0)));
+        let names = StringArray::from_iter_values(rows.iter().map(|row| segments.name(row.0)));
         batch(
             schema,
             vec![
@@ -406,69 +392,26 @@ impl Stretch {
 }
 
 impl Segments {
-    fn number(&mut self, dimension: &str, segment: &str) -> u32 {
+    /// The number of a segment, given anew if it has none.
+    pub(super) fn number(&mut self, dimension: &str, segment: &str) -> u32 {
         let dimension = self.dimensions.number(0, dimension);
         self.names.number(dimension, segment)
     }
 
-    fn dimension(&self, segment: u32) -> &str {
+    /// The dimension of a segment.
+    pub(super) fn dimension(&self, segment: u32) -> &str {
         self.dimensions.text(self.names.within(segment))
+    }
+
+    /// What a segment is called.
+    pub(super) fn name(&self, segment: u32) -> &str {
+        self.names.text(segment)
     }
 
     fn in_order(&self) -> Vec<u32> {
         let mut all = (0..).take(self.names.len()).collect::<Vec<_>>();
         all.sort_unstable_by_key(|&segment| (self.dimension(segment), self.names.text(segment)));
         all
-    }
-}
-
-impl<'a> Roles<'a> {
-    fn new(files: &'a [Input], segments: &mut Segments) -> Self {
-        let unknown = segments.number(ROLE, UNKNOWN);
-        let rest = Box::new(iter::empty());
-        Self { files, rest, users: Names::default(), place: 0, of_user: Vec::new(), unknown }
-    }
-
-    /// Begins with the first user again.
-    fn begin(&mut self) {
-        let chunks = |file: &Input| match PEOPLE.read(&file.path) {
-            Ok(chunks) => Box::new(chunks) as Box<dyn Iterator<Item = Result<Chunk>>>,
-            Err(error) => Box::new(iter::once(Err(error))),
-        };
-        self.rest = Box::new(self.files.iter().flat_map(chunks));
-        (self.users, self.place) = (Names::default(), 0);
-    }
-
-    /// The role of a user that comes after all that were asked for.
-    fn of(&mut self, user: &str, segments: &mut Segments) -> Result<u32> {
-        loop {
-            while (self.place as usize) < self.users.len() {
-                match self.users.text(self.place).cmp(user) {
-                    Ordering::Less => self.place += 1,
-                    Ordering::Equal => return Ok(self.of_user[self.place as usize]),
-                    Ordering::Greater => return Ok(self.unknown),
-                }
-            }
-            let Some(chunk) = self.rest.next() else { return Ok(self.unknown) };
-            self.turn_to(&chunk?, segments)?;
-        }
-    }
-
-    fn turn_to(&mut self, chunk: &Chunk, segments: &mut Segments) -> Result<()> {
-        let role = |role: &str| segments.number(ROLE, if role.is_empty() { UNKNOWN } else { role });
-        let (ids, roles) = (chunk.texts(USER)?.each(|user| user), chunk.texts("role")?.each(role));
-        let before = std::mem::take(&mut self.users);
-        let mut last = before.last();
-        for row in 0..chunk.rows() {
-            if last.is_some_and(|last| last >= ids.of(row)) {
-                return Err(wrong(PEOPLE.table, "users out of order"));
-            }
-            last = Some(ids.of(row));
-            self.users.push(ids.of(row));
-        }
-        self.of_user = (0..chunk.rows()).map(|row| roles.of(row)).collect();
-        self.place = 0;
-        Ok(())
     }
 }
 
