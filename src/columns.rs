@@ -201,7 +201,8 @@ impl<'a> Texts<'a> {
 
     /// The numbers of those texts that have one.
     pub(crate) fn found(self, names: &Names) -> Known<'a, Option<u32>> {
-        self.each(|text| names.find(0, text))
+        let of_key = names.find_each(self.list.iter().map(Option::unwrap_or_default));
+        Known { keys: self.keys, of_key }
     }
 
     /// The texts as numbers, of which some were found before.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, Date32Array, Int64Array};
 use arrow::datatypes::SchemaRef;
 
-use super::pairs::{APPS, FileOfPairs, Known, PERSONAL, Pairs};
+use super::known::Known;
+use super::pairs::{APPS, FileOfPairs, PERSONAL, Pairs};
 use super::parts::Halted;
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::error::Result;

@@ -60,7 +60,6 @@ impl Divided {
                     Some(Some(Err(Halt::Failed(error)))) => return Some(Err(error)),
                     Some(Some(Err(Halt::Full))) | None => {
                         at_once = None;
-                        whole.give_up();
                         divided = Some(self.divided(&inputs, frame, &schema, &whole, last));
                     }
                 }

@@ -8,11 +8,13 @@ mod asset_week;
 mod days;
 mod divided;
 mod integration_day;
+mod known;
 mod org_day;
 mod org_seen;
 mod pairs;
 mod parts;
 mod quality_day;
+mod roles;
 mod seat_month;
 mod segment_day;
 

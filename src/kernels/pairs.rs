@@ -1,15 +1,14 @@
 //! Rollups whose rows are of an organisation and something else, read once for all kernels of a run: a row becomes the
 //! number of its pair of ids, and whether two counts of it are above zero. It does not know what is made of them.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
 use super::days::{days, side_by_side};
+use super::known::Known;
 use super::parts::{Halt, Halted, Part};
 use super::{Input, Inputs, files_of};
 use crate::columns::{self, Chunk, Texts, Wanted};
@@ -52,7 +51,7 @@ pub(super) static USERS: Rollup = Rollup {
 };
 
 // Places of ids.
-const ORG: usize = 0;
+pub(super) const ORG: usize = 0;
 const OTHER: usize = 1;
 
 /// The pairs of a rollup, or of a part of it, and the rows of its files for as long as there is room.
@@ -63,19 +62,6 @@ pub(super) struct Pairs {
     memory: usize,
     files: Mutex<Files>,
     known: RwLock<Known>,
-}
-
-/// All ids and pairs that were met, by their numbers.
-#[derive(Default)]
-pub(super) struct Known {
-    pub(super) orgs: Names,
-    /// Apps, or users.
-    pub(super) others: Names,
-    /// The organisation and the other id of each pair.
-    pub(super) ids: Vec<(u32, u32)>,
-    hasher: DefaultHashBuilder,
-    // Of the pairs in `ids`.
-    numbers: HashTable<u32>,
 }
 
 /// The rows of a file.
@@ -153,10 +139,8 @@ impl FileOfPairs {
 impl Pairs {
     /// Nothing is known yet; rows are kept up to `room` bytes, and what is known fits up to `memory` bytes.
     pub(super) fn new(rollup: &'static Rollup, part: Part, room: usize, memory: usize) -> Arc<Self> {
-        let mut known = Known::default();
-        known.orgs.number(0, "");
         let files = Mutex::new(Files { by_path: HashMap::new(), room });
-        Arc::new(Self { rollup, part, memory, files, known: RwLock::new(known) })
+        Arc::new(Self { rollup, part, memory, files, known: RwLock::new(Known::new(rollup)) })
     }
 
     /// The part of the rollup that is looked at.
@@ -261,6 +245,7 @@ impl Pairs {
         file.rows.reserve(chunk.rows());
         // The places of rows whose pair is new, in the file and here.
         let mut new = Vec::new();
+        let mut last = None;
         let known = self.known();
         for (row, (&human, &marks)) in human.iter().zip(marks).enumerate() {
             let (org, other) = (orgs.of(row), others.of(row));
@@ -270,10 +255,11 @@ impl Pairs {
             if file.rows.is_empty() {
                 file.first_row = chunk.start() + row;
             }
-            let pair = known.find(org, other);
+            let pair = known.find((org, other), last);
             if pair.is_none() {
                 new.push((file.rows.len(), row));
             }
+            last = pair.or(last);
             file.rows.push(Row::new(pair.unwrap_or(0), human > 0, marks > 0));
             file.events += events[row];
             match file.orgs.last_mut() {
@@ -287,7 +273,7 @@ impl Pairs {
         drop(known);
         let mut known = self.more();
         for (place, row) in new {
-            let pair = known.number(orgs.of(row), others.of(row));
+            let pair = known.number((orgs.of(row), others.of(row)));
             let flags = &mut file.rows[place];
             *flags = Row::new(pair, flags.is_human(), flags.is_marked());
         }
@@ -305,40 +291,6 @@ fn lock<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
             Err(TryLockError::WouldBlock) => return place.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
-}
-
-impl Known {
-    fn find(&self, org: u32, other: u32) -> Option<u32> {
-        let is_same = |&number: &u32| self.ids[number as usize] == (org, other);
-        self.numbers.find(self.hasher.hash_one(as_one(org, other)), is_same).copied()
-    }
-
-    fn number(&mut self, org: u32, other: u32) -> u32 {
-        let Self { ids, hasher, numbers, .. } = self;
-        let is_same = |&number: &u32| ids[number as usize] == (org, other);
-        let hash = |(org, other)| hasher.hash_one(as_one(org, other));
-        match numbers.entry(hash((org, other)), is_same, |&number| hash(ids[number as usize])) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(slot) => {
-                let number = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-                slot.insert(number);
-                ids.push((org, other));
-                number
-            }
-        }
-    }
-
-    // In memory, about.
-    fn bytes(&self) -> usize {
-        // A pair stands in a list, and in a table that is up to half empty.
-        let pairs = self.ids.len() * (size_of::<(u32, u32)>() + 2 * size_of::<u32>());
-        self.orgs.bytes() + self.others.bytes() + pairs
-    }
-}
-
-// One number is hashed in half the time of two.
-fn as_one(org: u32, other: u32) -> u64 {
-    u64::from(org) << 32 | u64::from(other)
 }
 
 #[cfg(test)]

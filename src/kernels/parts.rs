@@ -91,9 +91,17 @@ impl Whole {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// They do not fit: who works on them may go on, and nobody else begins.
-    pub(super) fn give_up(&self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Some work on them does not fit. If it is they that take most of the memory, who works on them may go on, and nobody
+    /// else begins; otherwise others may have less to hold beside them. Gives what is left for the work in parts.
+    pub(super) fn memory_for_parts(&self) -> usize {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.as_ref().map_or(0, |pairs| pairs.known().bytes()) {
+            bytes if bytes <= self.memory / 2 => self.memory - bytes,
+            _ => {
+                all.take();
+                self.memory
+            }
+        }
     }
 
     /// What work gives for all pairs or, if they do not fit, for one part of them after the other. The ids that tell the
@@ -108,11 +116,7 @@ impl Whole {
         let at_once = match self.all().map(|pairs| work(&pairs)) {
             Some(Ok(all)) => Some(Ok(all)),
             Some(Err(Halt::Failed(error))) => Some(Err(error)),
-            Some(Err(Halt::Full)) => {
-                self.give_up();
-                None
-            }
-            None => None,
+            Some(Err(Halt::Full)) | None => None,
         };
         let parts = at_once.is_none().then(|| self.parts(column, files.to_vec(), work));
         at_once.into_iter().chain(parts.into_iter().flatten())
@@ -126,7 +130,7 @@ impl Whole {
         mut work: W,
     ) -> impl Iterator<Item = Result<T>> + use<T, W> {
         let whole = Arc::clone(self);
-        let memory = whole.memory;
+        let memory = whole.memory_for_parts();
         let begin = move || Sample::read(column, &files).map(|sample| (sample.parts(memory), sample));
         let mut begun: Option<(Vec<Part>, Sample)> = None;
         let mut next = move || -> Result<Option<T>> {
@@ -168,7 +172,7 @@ struct Sample {
 impl Sample {
     const MOST: usize = 4096;
     // What an id takes, about, with its text, a pair or two, and what work notes of them.
-    const ID_BYTES: u64 = 128;
+    const ID_BYTES: u64 = 96;
 
     /// Takes the ids with the least hashes.
     fn read(column: Wanted, files: &[Input]) -> Result<Self> {
@@ -254,7 +258,8 @@ mod tests {
             if orgs.len() <= most || pairs.fit(usize::MAX).is_ok() { Ok(orgs) } else { Err(Halt::Full) }
         });
         let given = given.collect::<Result<_>>();
-        assert_eq!(whole.all().is_none(), most < ORGS.len());
+        // Nobody else begins if the little that is known is most of the memory.
+        assert_eq!(whole.all().is_none(), most < ORGS.len() && memory == 1);
         given.expect("parts")
     }
 

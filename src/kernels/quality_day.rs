@@ -1,5 +1,6 @@
 //! Accepted events of each day, and ids that the dimension files lack. See `queries/states/quality_day/query.sql`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use hashbrown::HashSet;
 use super::pairs::{self, FileOfPairs, PERSONAL, Pairs};
 use super::parts::Halted;
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
-use crate::columns::Wanted;
+use crate::columns::{Wanted, wrong};
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::Day;
@@ -21,7 +22,7 @@ const APPS: Wanted = Wanted { table: "apps", texts: &["app_id"], others: &[] };
 
 /// The ids of one kind, by their numbers.
 struct Ids {
-    // Those in the dimension file; if it is not given, none is missed.
+    // Those in the dimension file, in order; if it is not given, none is missed.
     known: Option<Names>,
     are_known: Vec<bool>,
     // The last day on which an unknown one was counted.
@@ -146,7 +147,11 @@ impl Ids {
             for file in files_of(inputs, wanted.table)? {
                 for chunk in wanted.read(&file.path)? {
                     for id in chunk?.texts(wanted.texts[0])?.used().filter(|id| has(id)) {
-                        known.number(0, id);
+                        match known.last().map(|last| last.cmp(id)) {
+                            None | Some(Ordering::Less) => known.push(id),
+                            Some(Ordering::Equal) => continue,
+                            Some(Ordering::Greater) => return Err(wrong(wanted.table, "ids out of order").into()),
+                        };
                     }
                     pairs.fit(known.bytes())?;
                 }
@@ -157,9 +162,18 @@ impl Ids {
 
     /// Looks up ids that were numbered since.
     fn learn(&mut self, names: &Names) {
-        let is_known = |id: &str| self.known.as_ref().is_none_or(|known| known.find(0, id).is_some());
-        self.are_known.extend(names.texts_after(self.are_known.len()).map(is_known));
+        let count = self.are_known.len();
+        self.are_known.resize(names.len(), self.known.is_none());
         self.last_days.resize(names.len(), None);
+        if let Some(known) = &self.known {
+            // In order, they are found one behind the other.
+            let mut near = 0;
+            for number in names.in_order_after(count) {
+                let found = known.search(names.text(number), near);
+                near = found.unwrap_or_else(|place| place);
+                self.are_known[number as usize] = found.is_ok();
+            }
+        }
     }
 
     /// The ids of a day that are not known, each once.

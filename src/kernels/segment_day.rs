@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::parts::{Halted, Part};
+use super::roles::{PEOPLE, Roles};
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
-use crate::columns::{Chunk, Wanted};
+use crate::columns::{Chunk, Wanted, wrong};
 use crate::error::Result;
 use crate::names::Names;
 use crate::period::{Day, Grain};
@@ -28,13 +28,11 @@ const SEATS: Wanted = Wanted {
     texts: &[USER, "org_id"],
     others: &["month", "has_others", "active_bits", "seen_bits"],
 };
-const USERS_OF_SEATS: Wanted = Wanted { table: SEATS.table, texts: &[USER], others: &[] };
-const PEOPLE: Wanted = Wanted { table: "users", texts: &[USER, "role"], others: &[] };
 
 const MONTH_DAYS: usize = 31;
 const DEEPEST: i64 = 5;
-const ROLE: &str = "role";
-const UNKNOWN: &str = "(unknown)";
+/// The dimension whose segments are the roles of users.
+pub(super) const ROLE: &str = "role";
 const USER: &str = "user_id";
 
 /// What is counted on a day. The first four are steps, which hold from their day on.
@@ -85,17 +83,9 @@ struct Months {
 
 /// The segments of all dimensions, roles among them, as numbers.
 #[derive(Default)]
-struct Segments {
+pub(super) struct Segments {
     dimensions: Names,
     names: Names,
-}
-
-/// Who has which role.
-struct Roles {
-    users: Names,
-    // By user.
-    of_user: Vec<u32>,
-    unknown: u32,
 }
 
 /// A user in a month.
@@ -110,8 +100,8 @@ struct Person {
     counted: Vec<(u32, i64, i64)>,
 }
 
-/// The segments of each day. What there is of organisations is held; users are looked at in parts if they do not fit.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
+/// The segments of each day. What there is of organisations is held, and of users what is counted.
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
     let days = (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1));
     let (mut months, mut orgs, mut segments) = (Months::new(days), Names::default(), Segments::default());
     each(KINDS, inputs, |chunk| months.add_kinds(chunk, &mut orgs))?;
@@ -119,20 +109,10 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
     each(DEEP, inputs, |chunk| months.add_deep(chunk, &orgs))?;
     each(ACTIVE, inputs, |chunk| months.add_active(chunk, &orgs))?;
     each(PATTERNS, inputs, |chunk| months.add_patterns(chunk, &orgs))?;
-    let parts = shared.users.in_parts(USERS_OF_SEATS, files_of(inputs, SEATS.table)?, |pairs| {
-        let part = pairs.part();
-        let mut roles = Roles::new(&mut segments);
-        each_of(part, PEOPLE, inputs, |chunk| {
-            roles.add(chunk, part, &mut segments)?;
-            pairs.fit(roles.bytes())
-        })?;
-        // From here on nothing more is held, so that no seat is counted by work that ends before its end.
-        let mut person = Person::default();
-        each_of(part, SEATS, inputs, |chunk| Ok(months.add_seats(chunk, part, &orgs, &roles, &mut person)?))?;
-        months.end(&mut person);
-        Ok(())
-    });
-    parts.collect::<Result<()>>()?;
+    let mut roles = Roles::new(files_of(inputs, PEOPLE.table)?, &mut segments);
+    let mut person = Person::default();
+    each(SEATS, inputs, |chunk| months.add_seats(chunk, &orgs, &mut roles, &mut segments, &mut person))?;
+    months.end(&mut person);
     let schema = Arc::clone(schema);
     Ok(Box::new(months.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
 }
@@ -140,16 +120,6 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Sh
 fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
     for input in files_of(inputs, wanted.table)? {
         for chunk in wanted.read(&input.path)? {
-            take(&chunk?)?;
-        }
-    }
-    Ok(())
-}
-
-// The rows of at least the users of a part.
-fn each_of(part: &Part, wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Halted<()>) -> Halted<()> {
-    for input in files_of(inputs, wanted.table)? {
-        for chunk in wanted.read_where(&input.path, USER, &|least, most| part.may_have(least, most))? {
             take(&chunk?)?;
         }
     }
@@ -257,25 +227,29 @@ impl Months {
     fn add_seats(
         &mut self,
         chunk: &Chunk,
-        part: &Part,
         orgs: &Names,
-        roles: &Roles,
+        roles: &mut Roles,
+        segments: &mut Segments,
         person: &mut Person,
     ) -> Result<()> {
-        let users = chunk.texts(USER)?.each(|user| part.has(user).then(|| (user, roles.of(user))));
-        let orgs = chunk.texts("org_id")?.found(orgs);
+        let (users, orgs) = (chunk.texts(USER)?.each(|user| user), chunk.texts("org_id")?.found(orgs));
         let (months, has_others) = (chunk.days("month")?, chunk.flags("has_others")?);
         let [active, seen] = [chunk.numbers("active_bits")?, chunk.numbers("seen_bits")?];
         for row in 0..chunk.rows() {
-            let Some((user, role)) = users.of(row) else { continue };
-            if person.month != months[row] || person.id != user {
+            let (month, user) = (months[row], users.of(row));
+            if person.month != month || person.id != user {
+                if person.month != month {
+                    roles.begin();
+                } else if user < person.id.as_str() {
+                    return Err(wrong(SEATS.table, "users out of order"));
+                }
                 self.end(person);
-                person.begin(months[row], user, role);
+                person.begin(month, user, roles.of(user, segments)?);
             }
             person.active_bits |= active[row];
             person.seen_bits |= seen[row];
             if has_others.value(row)
-                && let Some(month) = self.of(months[row])
+                && let Some(month) = self.of(month)
             {
                 month.count_once(orgs.of(row), active[row], seen[row], person);
             }
@@ -391,7 +365,7 @@ impl Month {
         let headcounts = rows.iter().map(|(_, count, _)| (count.orgs_with_headcount > 0).then_some(count.headcount));
         let headcounts = headcounts.collect::<Int64Array>();
         let dimensions = StringArray::from_iter_values(rows.iter().map(|row| segments.dimension(row.0)));
-        let names = StringArray::from_iter_values(rows.iter().map(|row| segments.names.text(row.0)));
+        let names = StringArray::from_iter_values(rows.iter().map(|row| segments.name(row.0)));
         batch(
             schema,
             vec![
@@ -418,46 +392,26 @@ impl Stretch {
 }
 
 impl Segments {
-    fn number(&mut self, dimension: &str, segment: &str) -> u32 {
+    /// The number of a segment, given anew if it has none.
+    pub(super) fn number(&mut self, dimension: &str, segment: &str) -> u32 {
         let dimension = self.dimensions.number(0, dimension);
         self.names.number(dimension, segment)
     }
 
-    fn dimension(&self, segment: u32) -> &str {
+    /// The dimension of a segment.
+    pub(super) fn dimension(&self, segment: u32) -> &str {
         self.dimensions.text(self.names.within(segment))
+    }
+
+    /// What a segment is called.
+    pub(super) fn name(&self, segment: u32) -> &str {
+        self.names.text(segment)
     }
 
     fn in_order(&self) -> Vec<u32> {
         let mut all = (0..).take(self.names.len()).collect::<Vec<_>>();
         all.sort_unstable_by_key(|&segment| (self.dimension(segment), self.names.text(segment)));
         all
-    }
-}
-
-impl Roles {
-    fn new(segments: &mut Segments) -> Self {
-        Self { users: Names::default(), of_user: Vec::new(), unknown: segments.number(ROLE, UNKNOWN) }
-    }
-
-    fn add(&mut self, chunk: &Chunk, part: &Part, segments: &mut Segments) -> Result<()> {
-        let roles =
-            chunk.texts("role")?.each(|role| segments.number(ROLE, if role.is_empty() { UNKNOWN } else { role }));
-        let users = chunk.texts(USER)?.each(|user| part.has(user).then(|| self.users.number(0, user)));
-        self.of_user.resize(self.users.len(), self.unknown);
-        for row in 0..chunk.rows() {
-            if let Some(user) = users.of(row) {
-                self.of_user[user as usize] = roles.of(row);
-            }
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.users.bytes() + size_of_val(self.of_user.as_slice())
-    }
-
-    fn of(&self, user: &str) -> u32 {
-        self.users.find(0, user).and_then(|user| self.of_user.get(user as usize)).copied().unwrap_or(self.unknown)
     }
 }
 

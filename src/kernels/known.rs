@@ -1,0 +1,112 @@
+//! The ids and pairs of ids of a rollup, each with a number in the order of appearance. It does not know files.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::pairs::{ORG, Rollup};
+use crate::names::Names;
+
+/// All ids and pairs that were met, by their numbers.
+pub(super) struct Known {
+    pub(super) orgs: Names,
+    /// Apps, or users.
+    pub(super) others: Names,
+    /// The organisation and the other id of each pair.
+    pub(super) ids: Vec<(u32, u32)>,
+    // The place of the id that most often is in one pair only.
+    divided_by: usize,
+    // By the number of such an id: its first pair.
+    first: Vec<u32>,
+    hasher: DefaultHashBuilder,
+    // Of all its other pairs.
+    more: HashTable<u32>,
+}
+
+// No pair.
+const NONE: u32 = u32::MAX;
+// Pairs that are looked at behind one that was found.
+const NEXT: usize = 3;
+
+impl Known {
+    /// Nothing but personal use is known yet.
+    pub(super) fn new(rollup: &Rollup) -> Self {
+        let (mut orgs, others) = (Names::default(), Names::default());
+        orgs.number(0, "");
+        let (ids, first, hasher, more) = (Vec::new(), Vec::new(), DefaultHashBuilder::default(), HashTable::new());
+        Self { orgs, others, ids, divided_by: rollup.divided_by, first, hasher, more }
+    }
+
+    /// The number of a pair, if it has one. Rows come in nearly the same order on each day: so it is looked for first behind
+    /// the pair of the row before.
+    pub(super) fn find(&self, pair: (u32, u32), before: Option<u32>) -> Option<u32> {
+        let next = before.map_or(0, |before| before + 1);
+        let near = self.ids.get(next as usize..).unwrap_or_default();
+        if let Some(place) =
+            (0..).zip(near.iter().take(NEXT)).find_map(|(place, known)| (*known == pair).then_some(place))
+        {
+            return Some(next + place);
+        }
+        let first = *self.first.get(self.divider(pair)).filter(|first| **first != NONE)?;
+        if self.ids[first as usize] == pair {
+            return Some(first);
+        }
+        self.more.find(self.hasher.hash_one(as_one(pair)), |&number| self.ids[number as usize] == pair).copied()
+    }
+
+    /// The number of a pair, given anew if it has none.
+    pub(super) fn number(&mut self, pair: (u32, u32)) -> u32 {
+        if let Some(number) = self.find(pair, None) {
+            return number;
+        }
+        let number = u32::try_from(self.ids.len()).unwrap_or(NONE);
+        self.ids.push(pair);
+        let divider = self.divider(pair);
+        self.first.resize(self.first.len().max(divider + 1), NONE);
+        if self.first[divider] == NONE {
+            self.first[divider] = number;
+        } else {
+            let Self { ids, hasher, more, .. } = self;
+            let hash = |pair| hasher.hash_one(as_one(pair));
+            more.insert_unique(hash(pair), number, |&number| hash(ids[number as usize]));
+        }
+        number
+    }
+
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        let pairs = size_of_val(self.ids.as_slice()) + size_of_val(self.first.as_slice()) + self.more.allocation_size();
+        self.orgs.bytes() + self.others.bytes() + pairs
+    }
+
+    fn divider(&self, (org, other): (u32, u32)) -> usize {
+        (if self.divided_by == ORG { org } else { other }) as usize
+    }
+}
+
+// One number is hashed in half the time of two.
+fn as_one((org, other): (u32, u32)) -> u64 {
+    u64::from(org) << 32 | u64::from(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pairs::{APPS, USERS};
+    use super::*;
+
+    #[test]
+    fn a_pair_keeps_its_number_in_any_order() {
+        for rollup in [&APPS, &USERS] {
+            let mut known = Known::new(rollup);
+            let pairs = [(0, 0), (1, 0), (1, 1), (0, 3), (2, 1), (7, 0), (0, 1), (7, 7)];
+            assert!(pairs.iter().all(|pair| known.find(*pair, None).is_none()));
+            for _ in 0..2 {
+                assert_eq!(pairs.map(|pair| known.number(pair)), [0, 1, 2, 3, 4, 5, 6, 7]);
+            }
+            for before in (0..9).map(Some).chain([None]) {
+                assert_eq!(pairs.map(|pair| known.find(pair, before)), [0, 1, 2, 3, 4, 5, 6, 7].map(Some));
+                assert_eq!([(2, 0), (9, 9), (0, 2)].map(|pair| known.find(pair, before)), [None; 3]);
+            }
+        }
+    }
+}
