@@ -137,13 +137,13 @@ fn of_users(
     maker: Arc<Maker>,
 ) -> impl Iterator<Item = Result<OfMonth>> + Send {
     let mut last: Option<User> = None;
-    let next = move || match chunks.next() {
-        Some(chunk) => Some(chunk.and_then(|chunk| add_seats(&chunk, &mut last, &maker))),
-        None => {
-            let User { month, id, days } = last.take().filter(|user| user.days != 0)?;
-            let rows = maker.batch(month, &[(USER, 0, days)], &StringArray::from_iter_values([id]));
-            Some(rows.map(|rows| vec![rows]))
+    let next = move || {
+        if let Some(chunk) = chunks.next() {
+            return Some(chunk.and_then(|chunk| add_seats(&chunk, &mut last, &maker)));
         }
+        let User { month, id, days } = last.take().filter(|user| user.days != 0)?;
+        let rows = maker.batch(month, &[(USER, 0, days)], &StringArray::from_iter_values([id]));
+        Some(rows.map(|rows| vec![rows]))
     };
     iter::from_fn(next).flat_map(each)
 }
