@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -134,10 +134,7 @@ impl Grain {
             // 1970-01-01 was a Thursday: three days after a Monday, four after a Sunday.
             Self::Week(WeekStart::Monday) => (day + 3).div_euclid(7),
             Self::Week(WeekStart::Sunday) => (day + 4).div_euclid(7),
-            Self::Month => {
-                let date = date_of_day(day);
-                date.year() * 12 + date.month0().cast_signed()
-            }
+            Self::Month => month_of_day(day),
             Self::Days { length, origin } => (day - origin).div_euclid(length.max(1)),
         }
     }
@@ -149,10 +146,7 @@ impl Grain {
             Self::Day => index,
             Self::Week(WeekStart::Monday) => index * 7 - 3,
             Self::Week(WeekStart::Sunday) => index * 7 - 4,
-            Self::Month => {
-                let month = index.rem_euclid(12).cast_unsigned() + 1;
-                NaiveDate::from_ymd_opt(index.div_euclid(12), month, 1).map_or(Day::MAX, day_of_date)
-            }
+            Self::Month => first_of_month(index),
             Self::Days { length, origin } => index * length.max(1) + origin,
         }
     }
@@ -162,6 +156,35 @@ impl Grain {
     pub fn last_day(self, index: i32) -> Day {
         self.first_day(index + 1) - 1
     }
+}
+
+// Days and months of the Gregorian calendar: `civil_from_days` and `days_from_civil` of Howard Hinnant's "chrono-Compatible
+// Low-Level Date Algorithms". Years begin with March there, so that the leap day is the last of its year; the calendar
+// repeats every 400 of them.
+const CYCLE_DAYS: i64 = 146_097;
+const CYCLE_MONTHS: i64 = 400 * 12;
+// From 0000-03-01 to 1970-01-01.
+const EPOCH_DAYS: i64 = 719_468;
+const FIRST_MONTH: i64 = 2;
+
+// Months since January of year 0.
+fn month_of_day(day: Day) -> i32 {
+    let day = i64::from(day) + EPOCH_DAYS;
+    let of_cycle = day.rem_euclid(CYCLE_DAYS);
+    let year = (of_cycle - of_cycle / 1_460 + of_cycle / 36_524 - of_cycle / 146_096) / 365;
+    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let months = day.div_euclid(CYCLE_DAYS) * CYCLE_MONTHS + year * 12 + month + FIRST_MONTH;
+    i32::try_from(months).unwrap_or(i32::MAX)
+}
+
+// `Day::MAX` for a month that no day lies in.
+fn first_of_month(index: i32) -> Day {
+    let index = i64::from(index) - FIRST_MONTH;
+    let of_cycle = index.rem_euclid(CYCLE_MONTHS);
+    let (year, month) = (of_cycle / 12, of_cycle % 12);
+    let day = 365 * year + year / 4 - year / 100 + (153 * month + 2) / 5;
+    Day::try_from(index.div_euclid(CYCLE_MONTHS) * CYCLE_DAYS + day - EPOCH_DAYS).unwrap_or(Day::MAX)
 }
 
 /// The local date of an instant in one zone.
@@ -224,6 +247,8 @@ impl DayClock {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Datelike;
+
     use super::*;
 
     fn check_day(zone: &str, instant: &str, expected: &str) {
@@ -286,6 +311,22 @@ mod tests {
         check_period(weeks, "2022-01-17", "2021-12-28", "2022-01-17");
         check_period(weeks, "2022-02-07", "2022-01-18", "2022-02-07");
         check_period(weeks, "2022-02-08", "2022-02-08", "2022-02-28");
+    }
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        // Two cycles of the calendar, day by day, and the ends of all days.
+        for day in -2 * 146_097..146_097 {
+            let date = date_of_day(day);
+            let index = Grain::Month.index(day);
+            assert_eq!(index, date.year() * 12 + date.month0().cast_signed(), "{date}");
+            assert_eq!(Grain::Month.first_day(index), day_of_date(date.with_day(1).expect("a first")), "{date}");
+        }
+        for day in [Day::MIN + 31, Day::MAX - 31] {
+            let first = Grain::Month.first_day(Grain::Month.index(day));
+            assert!((0..31).contains(&(day - first)), "{day}");
+        }
+        assert_eq!([i32::MIN, i32::MAX].map(|index| Grain::Month.first_day(index)), [Day::MAX; 2]);
     }
 
     fn check_start(zone: &str, day: &str, expected: &str) {

@@ -58,7 +58,7 @@ pub(super) fn run(files: &[PathBuf], levels: &LevelsByDay, frame: Frame) -> Resu
     }
     let (names, days, systems) = days.by_org();
     let (used, windows) = (vec![0; systems.count], Vec::new());
-    let mut sweep = Sweep { frame, levels, systems: &systems, used, windows, month: None };
+    let mut sweep = Sweep { frame, levels, systems: &systems, used, windows };
     let mut rest = days.as_slice();
     for (name, org) in names.iter().zip(0_u32..) {
         let (of_org, after) = rest.split_at(rest.partition_point(|day| day.org <= org));
@@ -154,8 +154,6 @@ struct Sweep<'a> {
     // Days of the window on which each system was used; all 0 between organisations.
     used: Vec<u32>,
     windows: Vec<Window>,
-    // The first and the last day of the month that was looked at last.
-    month: Option<(Day, Day)>,
 }
 
 impl Sweep<'_> {
@@ -212,24 +210,13 @@ impl Sweep<'_> {
     /// Adds a window, cut where a month ends; one without an event ends there.
     fn add(&mut self, mut window: Window) {
         loop {
-            let month_end = self.month_end(window.from);
+            let month_end = Grain::Month.last_day(Grain::Month.index(window.from));
             self.windows.push(Window { until: window.until.min(month_end), ..window });
             if window.until <= month_end || window.shown.level == 0 {
                 return;
             }
             window = Window { from: month_end + 1, previous_level: window.shown.level, ..window };
         }
-    }
-
-    // A month is dear to look up, and the windows of an organisation come in order.
-    fn month_end(&mut self, day: Day) -> Day {
-        let known = self.month.filter(|(first, last)| *first <= day && day <= *last);
-        let (first, last) = known.unwrap_or_else(|| {
-            let month = Grain::Month.index(day);
-            (Grain::Month.first_day(month), Grain::Month.last_day(month))
-        });
-        self.month = Some((first, last));
-        last
     }
 
     fn count(&mut self, counters: &mut Counters, day: &OrgDay, step: i32) {
@@ -273,10 +260,31 @@ struct Window {
     previous_level: i32,
 }
 
+// Windows in the order of their first days, each day's as they came: in the order of organisations. There are few days, so
+// each window is put at its place.
+fn by_day(windows: Vec<Window>) -> Vec<Window> {
+    let days = windows.iter().map(|window| window.from);
+    let (Some(first), Some(last)) = (days.clone().min(), days.clone().max()) else { return windows };
+    let place = |day: Day| usize::try_from(i64::from(day) - i64::from(first)).unwrap_or(0);
+    let mut places = vec![0; place(last) + 2];
+    for day in days {
+        places[place(day) + 1] += 1;
+    }
+    for day in 1..places.len() {
+        places[day] += places[day - 1];
+    }
+    let mut in_order = windows.clone();
+    for window in windows {
+        let place = &mut places[place(window.from)];
+        in_order[*place] = window;
+        *place += 1;
+    }
+    in_order
+}
+
 // Ids come as codes, so that each is compared and written once.
-fn batch(names: Vec<String>, mut windows: Vec<Window>) -> Result<RecordBatch> {
-    // They come in the order of organisations.
-    windows.sort_by_cached_key(|window| window.from);
+fn batch(names: Vec<String>, windows: Vec<Window>) -> Result<RecordBatch> {
+    let windows = by_day(windows);
     let broken = |e| Error::Internal(format!("a job's columns are not those of its schema: {e}"));
     let date =
         |value: fn(&Window) -> Day| -> ArrayRef { Arc::new(Date32Array::from_iter_values(windows.iter().map(value))) };

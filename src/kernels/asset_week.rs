@@ -21,10 +21,10 @@ const APPS: Wanted = Wanted { table: "apps", texts: &["app_id", "category"], oth
 const KINDS: [&str; 2] = ["connector", "lowcode"];
 
 /// The days on which an app is of a kind, by the place of the kind.
-type Stretch = (Day, Day, usize);
+type Stretch = (Day, Day, u32);
 
 /// An organisation, the place of a kind, and an app.
-type Asset = (u32, usize, u32);
+type Asset = (u32, u32, u32);
 
 /// The connectors and low-code apps.
 struct Apps {
@@ -75,7 +75,7 @@ impl Apps {
         let mut stretches: HashMap<String, Vec<Stretch>> = HashMap::new();
         for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
             let ids = chunk.texts("app_id")?.each(|id| id);
-            let kinds = chunk.texts("category")?.each(|category| KINDS.iter().position(|kind| *kind == category));
+            let kinds = chunk.texts("category")?.each(kind_of);
             let (from, until) = (chunk.days("valid_from")?, chunk.days("valid_until")?);
             for row in 0..chunk.rows() {
                 if let Some(kind) = kinds.of(row) {
@@ -111,20 +111,25 @@ impl Apps {
             let Some((.., kind)) = of_app.iter().find(|(from, until, _)| *from <= day && day <= *until) else {
                 continue;
             };
-            if last_weeks[row.pair()][*kind].replace(week) != Some(week) {
+            if last_weeks[row.pair()][*kind as usize].replace(week) != Some(week) {
                 assets.push((org, *kind, app));
             }
         }
     }
 }
 
+fn kind_of(category: &str) -> Option<u32> {
+    (0..).zip(KINDS).find(|(_, kind)| *kind == category).map(|(place, _)| place)
+}
+
 fn of_week(week: Day, assets: &[Asset], names: &[StringArray; 2], schema: &SchemaRef) -> Result<RecordBatch> {
+    let kinds = StringArray::from(KINDS.to_vec());
     batch(
         schema,
         vec![
             Arc::new(Date32Array::from_value(week, assets.len())),
             Arc::new(coded(&names[0], assets.iter().map(|(org, ..)| *org))?),
-            Arc::new(StringArray::from_iter_values(assets.iter().map(|(_, kind, _)| KINDS[*kind]))),
+            Arc::new(coded(&kinds, assets.iter().map(|(_, kind, _)| *kind))?),
             Arc::new(coded(&names[1], assets.iter().map(|(.., app)| *app))?),
         ],
     )

@@ -8,8 +8,8 @@ use std::{iter, thread};
 
 use arrow::array::RecordBatch;
 
-use super::Input;
 use super::parts::{Halt, Halted};
+use super::{Input, Inputs, files_of};
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
@@ -46,6 +46,18 @@ pub(super) fn read(wanted: Wanted, inputs: &[Input]) -> Result<Vec<Chunk>> {
         }
     }
     Ok(chunks)
+}
+
+/// All rows of a table, file by file as they are asked for.
+pub(super) fn chunks(wanted: Wanted, inputs: &Inputs) -> Result<impl Iterator<Item = Result<Chunk>> + Send + use<>> {
+    let files = files_of(inputs, wanted.table)?.to_vec();
+    Ok(files.into_iter().flat_map(move |input| {
+        let (rows, failed) = match wanted.read(&input.path) {
+            Ok(rows) => (Some(rows), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        rows.into_iter().flatten().chain(failed)
+    }))
 }
 
 /// The rows of days as one batch for each month, so that its rows share one list of texts; of a month of many rows as several.

@@ -1,7 +1,7 @@
 //! What each organisation's apps of a day say of deep integration. See `queries/states/integration_day/query.sql`.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{BooleanArray, Date32Array, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
@@ -62,7 +62,8 @@ struct OrgDay {
     day: Day,
     org: u32,
     facts: u8,
-    systems: Arc<str>,
+    // The number of its list of systems.
+    systems: u32,
 }
 
 /// What is found out of the shared ids from day to day.
@@ -75,13 +76,21 @@ struct Sweep {
     excluded: Option<Arc<BTreeSet<String>>>,
     // By pair: the organisation and the app.
     ids: Vec<(u32, u32)>,
-    // By the systems, in the order of their names: these, parted by `;`.
-    lists: HashMap<Box<[u32]>, Arc<str>>,
+    lists: Arc<Mutex<Lists>>,
+}
+
+/// Lists of systems, parted by `;`.
+#[derive(Default)]
+struct Lists {
+    // By the systems, in the order of their names.
+    numbers: HashMap<Box<[u32]>, u32>,
+    texts: Vec<String>,
 }
 
 /// The organisations with an event on each day.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc<Pairs>) -> Halted<Making> {
-    let mut sweep = Sweep::new(Apps::read(inputs)?);
+    let lists = Arc::default();
+    let mut sweep = Sweep::new(Apps::read(inputs)?, Arc::clone(&lists));
     let (pairs, schema) = (Arc::clone(pairs), Arc::clone(schema));
     let is_wanted = move |day: Day| day >= frame.wanted.0 && day <= frame.wanted.1;
     let all_pairs = Arc::clone(&pairs);
@@ -94,7 +103,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc
     });
     let rows = by_month(days, move |orgs| {
         let names = texts(&all_pairs.known().orgs);
-        of_month(orgs, &names, &schema)
+        let lists = StringArray::from_iter_values(&lock(&lists).texts);
+        of_month(orgs, &names, &lists, &schema)
     });
     Ok(Box::new(rows))
 }
@@ -140,8 +150,8 @@ impl Apps {
 }
 
 impl Sweep {
-    fn new(apps: Apps) -> Self {
-        Self { apps, rows: Vec::new(), facts: Vec::new(), excluded: None, ids: Vec::new(), lists: HashMap::new() }
+    fn new(apps: Apps, lists: Arc<Mutex<Lists>>) -> Self {
+        Self { apps, rows: Vec::new(), facts: Vec::new(), excluded: None, ids: Vec::new(), lists }
     }
 
     /// Looks up the apps that were met since.
@@ -160,7 +170,7 @@ impl Sweep {
             self.excluded = Some(Arc::clone(excluded));
         }
         let mut orgs: Vec<OrgDay> = Vec::new();
-        let mut systems: Vec<u32> = Vec::new();
+        let (mut systems, mut lists) = (Vec::new(), lock(&self.lists));
         for (org, rows) in files.iter().flat_map(|file| file.by_org()).filter(|(org, _)| *org != PERSONAL) {
             let mut facts = None;
             systems.clear();
@@ -176,8 +186,7 @@ impl Sweep {
                 }
             }
             if let Some(facts) = facts {
-                let systems = list(&mut systems, &self.apps.systems, &mut self.lists);
-                orgs.push(OrgDay { day, org, facts, systems });
+                orgs.push(OrgDay { day, org, facts, systems: lists.number(&mut systems, &self.apps.systems) });
             }
         }
         // A large day has several files, and no organisation is in two of them.
@@ -205,14 +214,22 @@ fn fact(rows: &[App], day: Day, excluded: &BTreeSet<String>) -> (Day, Fact) {
     (row.until, fact)
 }
 
-// The names of some systems in order, parted by `;`.
-fn list(systems: &mut [u32], names: &Names, lists: &mut HashMap<Box<[u32]>, Arc<str>>) -> Arc<str> {
-    systems.sort_unstable_by_key(|system| names.text(*system));
-    let of_names = || systems.iter().map(|system| names.text(*system)).collect::<Vec<_>>().join(";").into();
-    Arc::clone(lists.entry_ref(&*systems).or_insert_with(of_names))
+impl Lists {
+    /// The number of the list of some systems.
+    fn number(&mut self, systems: &mut [u32], names: &Names) -> u32 {
+        systems.sort_unstable_by_key(|system| names.text(*system));
+        *self.numbers.entry_ref(&*systems).or_insert_with(|| {
+            self.texts.push(systems.iter().map(|system| names.text(*system)).collect::<Vec<_>>().join(";"));
+            u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
 }
 
-fn of_month(orgs: &[OrgDay], names: &StringArray, schema: &SchemaRef) -> Result<RecordBatch> {
+fn lock(lists: &Mutex<Lists>) -> MutexGuard<'_, Lists> {
+    lists.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn of_month(orgs: &[OrgDay], names: &StringArray, lists: &StringArray, schema: &SchemaRef) -> Result<RecordBatch> {
     let has = |bit: u8| {
         let has = |place: usize| orgs[place].facts & bit != 0;
         Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(orgs.len(), has), None))
@@ -228,7 +245,7 @@ fn of_month(orgs: &[OrgDay], names: &StringArray, schema: &SchemaRef) -> Result<
             has(PROCESS),
             has(FLOW),
             has(DECIDE),
-            Arc::new(StringArray::from_iter_values(orgs.iter().map(|org| &*org.systems))),
+            Arc::new(coded(lists, orgs.iter().map(|org| org.systems))?),
         ],
     )
 }

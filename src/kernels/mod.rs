@@ -2,21 +2,27 @@
 //! of text. The SQL remains the definition, and runs where a kernel does not. This module knows Parquet files of rollups and
 //! of states; it knows neither the store nor the engine, and not what its results are for.
 
+mod activity_calendar;
 mod app_breadth;
 mod app_week;
 mod asset_week;
+mod dag_lists;
 mod days;
 mod divided;
+mod integration_assets;
 mod integration_day;
 mod known;
 mod org_day;
+mod org_month;
 mod org_seen;
 mod pairs;
 mod parts;
 mod quality_day;
 mod roles;
 mod seat_month;
+mod seat_patterns;
 mod segment_day;
+mod segment_flow;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -81,22 +87,29 @@ pub struct Shared {
 }
 
 enum Kernel {
-    // Counts of all ids, which it divides by itself.
+    // Counts of all ids, which it divides by itself if it must.
     Counts(fn(&Inputs, Frame, &SchemaRef, &Shared) -> Result<Rows>),
     // Rows of the ids of a rollup.
     Rows(Divided),
 }
 
-const KERNELS: [(&str, Kernel); 9] = [
+const KERNELS: [(&str, Kernel); 16] = [
+    ("activity_calendar", Kernel::Counts(activity_calendar::run)),
     ("app_breadth", Kernel::Counts(app_breadth::run)),
     ("app_week", Kernel::Counts(app_week::run)),
     ("asset_week", Kernel::Rows(Divided::of_apps(asset_week::run, |frame| Grain::Week(frame.week_start)))),
+    ("dag_near_misses", Kernel::Counts(dag_lists::dag_near_misses)),
+    ("dag_orgs", Kernel::Counts(dag_lists::dag_orgs)),
+    ("integration_assets", Kernel::Counts(integration_assets::run)),
     ("integration_day", Kernel::Rows(Divided::of_apps(integration_day::run, |_| Grain::Day))),
     ("org_day", Kernel::Rows(Divided::of_apps(org_day::run, |_| Grain::Day))),
+    ("org_month", Kernel::Counts(org_month::run)),
     ("org_seen", Kernel::Rows(Divided::of_apps(org_seen::run, |_| Grain::Month))),
     ("quality_day", Kernel::Counts(quality_day::run)),
     ("seat_month", Kernel::Rows(seat_month::DIVIDED)),
+    ("seat_patterns", Kernel::Counts(seat_patterns::run)),
     ("segment_day", Kernel::Counts(segment_day::run)),
+    ("segment_flow", Kernel::Counts(segment_flow::run)),
 ];
 
 /// The names that `kernel` in `query.toml` may say.

@@ -26,11 +26,11 @@ const DEFINITIONS: Wanted = Wanted {
 
 /// The thresholds of a day.
 #[derive(Debug, Clone, Copy)]
-struct Thresholds {
-    org_min_usage_ms: i64,
-    app_min_usage_ms: i64,
-    min_apps: i64,
-    min_users: i64,
+pub(super) struct Thresholds {
+    pub(super) org_min_usage_ms: i64,
+    pub(super) app_min_usage_ms: i64,
+    pub(super) min_apps: i64,
+    pub(super) min_users: i64,
 }
 
 /// A day that is to be computed.
@@ -76,8 +76,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc
     Ok(Box::new(rows))
 }
 
-// By the day on which they hold.
-fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
+/// The thresholds, by the day on which they hold.
+pub(super) fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
     let mut by_day = HashMap::new();
     for chunk in read(DEFINITIONS, files_of(inputs, DEFINITIONS.table)?)? {
         let [org_min_usage, app_min_usage] = [chunk.numbers("org_min_usage_ms")?, chunk.numbers("app_min_usage_ms")?];

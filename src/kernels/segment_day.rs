@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
+use super::days::chunks;
 use super::roles::{PEOPLE, Roles};
 use super::{Frame, Inputs, Rows, Shared, batch, files_of};
 use crate::columns::{Chunk, Wanted, wrong};
@@ -77,8 +78,6 @@ struct Month {
 struct Months {
     all: Vec<Month>,
     index: i32,
-    // The day that was asked for last, and the place of its month.
-    last: Option<(Day, usize)>,
 }
 
 /// The segments of all dimensions, roles among them, as numbers.
@@ -118,30 +117,19 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared)
 }
 
 fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
-    for input in files_of(inputs, wanted.table)? {
-        for chunk in wanted.read(&input.path)? {
-            take(&chunk?)?;
-        }
-    }
-    Ok(())
+    chunks(wanted, inputs)?.try_for_each(|chunk| take(&chunk?))
 }
 
 impl Months {
     fn new((from, until): (Day, Day)) -> Self {
         let index = Grain::Month.index(from);
         let month = |index| Month { first: Grain::Month.first_day(index), ..Month::default() };
-        Self { all: (index..=Grain::Month.index(until)).map(month).collect(), index, last: None }
+        Self { all: (index..=Grain::Month.index(until)).map(month).collect(), index }
     }
 
     /// The month of a day, if it is wanted.
     fn of(&mut self, day: Day) -> Option<&mut Month> {
-        let place = match self.last {
-            Some((last, place)) if last == day => place,
-            _ => {
-                let place = usize::try_from(Grain::Month.index(day) - self.index).ok()?;
-                self.last.insert((day, place)).1
-            }
-        };
+        let place = usize::try_from(Grain::Month.index(day) - self.index).ok()?;
         self.all.get_mut(place)
     }
 

@@ -169,7 +169,7 @@ impl OpenFile {
         fs::create_dir_all(folder).map_err(|error| Error::path("create folder", folder, error))?;
         let file = File::create_new(&path).map_err(|error| Error::path("create", &path, error))?;
         let mut open = Self { path, name, writer: None, finished: false };
-        let writer = GroupWriter::new(file, schema, properties);
+        let writer = GroupWriter::new(file, schema, packing, properties);
         open.writer = Some(writer.map_err(|error| write_error(&open.path, error))?);
         Ok(open)
     }

@@ -1,5 +1,5 @@
-//! Row groups: batches become the column chunks of a Parquet file. Columns of ids and numbers are encoded here, the others by
-//! the `parquet` crate. It does not know where files go, or what makes them part of a table.
+//! Row groups: batches become the column chunks of a Parquet file. Columns of texts that repeat and of numbers are encoded
+//! here, the others by the `parquet` crate. It does not know where files go, or what makes them part of a table.
 
 use std::fs::File;
 use std::ops::Range;
@@ -85,10 +85,15 @@ enum GroupColumn {
 
 impl GroupWriter {
     /// Begins a file.
-    pub(super) fn new(file: File, schema: &SchemaRef, mut properties: WriterProperties) -> Result<Self> {
+    pub(super) fn new(
+        file: File,
+        schema: &SchemaRef,
+        packing: Packing,
+        mut properties: WriterProperties,
+    ) -> Result<Self> {
         let descriptions = ArrowSchemaConverter::new().convert(schema)?;
         let packer = Packer::new(properties.compression(&ColumnPath::new(Vec::new())))?;
-        let kinds = schema.fields().iter().map(|field| Kind::of(field, &properties)).collect();
+        let kinds = schema.fields().iter().map(|field| Kind::of(field, packing, &properties)).collect();
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
         let file = SerializedFileWriter::new(file, descriptions.root_schema_ptr(), Arc::new(properties))?;
         let factory = ArrowRowGroupWriterFactory::new(&file, SchemaRef::clone(schema));
@@ -178,11 +183,12 @@ impl GroupWriter {
 }
 
 impl Kind {
-    fn of(field: &Field, properties: &WriterProperties) -> Self {
+    fn of(field: &Field, packing: Packing, properties: &WriterProperties) -> Self {
         let encoding = || properties.encoding(&ColumnPath::from(field.name().as_str()));
+        let is_coded = || packing == Packing::Fast || CODED_COLUMNS.contains(&field.name().as_str());
         match field.data_type() {
             _ if field.is_nullable() => Self::Any,
-            DataType::Utf8 if CODED_COLUMNS.contains(&field.name().as_str()) => Self::Texts,
+            DataType::Utf8 if is_coded() && encoding() != Some(Encoding::PLAIN) => Self::Texts,
             kind if NumberColumn::takes(kind) && encoding() == Some(Encoding::DELTA_BINARY_PACKED) => Self::Numbers,
             _ => Self::Any,
         }
@@ -292,9 +298,9 @@ pub(super) fn properties(
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, Int64Array, StringArray};
+    use arrow::array::{AsArray, Date32Array, Int64Array, StringArray};
     use arrow::compute::concat_batches;
-    use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
+    use arrow::datatypes::{Date32Type, Int64Type, Schema, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
     use parquet::basic::BoundaryOrder;
     use parquet::file::metadata::PageIndexPolicy;
@@ -321,7 +327,8 @@ mod tests {
     fn write(batches: &[RecordBatch], packing: Packing) -> File {
         let file = tempfile::tempfile().expect("a file");
         let properties = properties(&schema(), &["org_id"], packing).expect("properties");
-        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema(), properties).expect("a writer");
+        let mut writer =
+            GroupWriter::new(file.try_clone().expect("a file"), &schema(), packing, properties).expect("a writer");
         for batch in batches {
             writer.write(batch).expect("written");
         }
@@ -382,19 +389,26 @@ mod tests {
             narrow in any::<bool>(),
         ) {
             let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-            let fields = vec![Field::new("users", DataType::Int64, false), Field::new("peak_at", utc, false)];
+            let fields = vec![
+                Field::new("users", DataType::Int64, false),
+                Field::new("peak_at", utc, false),
+                Field::new("day", DataType::Date32, false),
+            ];
             let schema = Arc::new(Schema::new(fields));
             let batches = parts.iter().map(|numbers| {
                 let numbers = numbers.iter().map(|number| if narrow { number % 100 } else { *number });
                 let numbers = Int64Array::from_iter_values(numbers);
                 let instants = numbers.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("UTC");
-                RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers), Arc::new(instants)]).expect("a batch")
+                // The lower half of the number.
+                let days = numbers.iter().flatten().map(|number| i32::from_le_bytes(*number.to_le_bytes().first_chunk().expect("four bytes")));
+                let columns: Vec<ArrayRef> = vec![Arc::new(numbers.clone()), Arc::new(instants), Arc::new(Date32Array::from_iter_values(days))];
+                RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch")
             });
             let batches = batches.collect::<Vec<_>>();
             let expected = concat_batches(&schema, &batches).expect("one batch");
             let file = tempfile::tempfile().expect("a file");
             let properties = properties(&schema, &["users"], Packing::Fast).expect("properties");
-            let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+            let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, Packing::Fast, properties).expect("a writer");
             for batch in &batches {
                 writer.write(batch).expect("written");
             }
@@ -410,6 +424,18 @@ mod tests {
                 };
                 prop_assert_eq!([statistics.min_opt(), statistics.max_opt()], bounds);
                 let Some(ColumnIndexMetaData::INT64(index)) = footer.column_index().map(|index| &index[0][place]) else {
+                    panic!("no index of pages");
+                };
+                prop_assert_eq!([index.min_value(0), index.max_value(0)], bounds);
+            }
+            if footer.num_row_groups() > 0 {
+                let days = expected.column(2).as_primitive::<Date32Type>().values();
+                let bounds = [days.iter().min(), days.iter().max()];
+                let Some(Statistics::Int32(statistics)) = footer.row_group(0).column(2).statistics() else {
+                    panic!("no statistics");
+                };
+                prop_assert_eq!([statistics.min_opt(), statistics.max_opt()], bounds);
+                let Some(ColumnIndexMetaData::INT32(index)) = footer.column_index().map(|index| &index[0][2]) else {
                     panic!("no index of pages");
                 };
                 prop_assert_eq!([index.min_value(0), index.max_value(0)], bounds);
@@ -436,7 +462,8 @@ mod tests {
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("a batch");
         let file = tempfile::tempfile().expect("a file");
         let properties = properties(&schema, &[], Packing::Small).expect("properties");
-        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+        let mut writer =
+            GroupWriter::new(file.try_clone().expect("a file"), &schema, Packing::Small, properties).expect("a writer");
         writer.write(&batch).expect("written");
         writer.finish().expect("finished");
         let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a footer").build().expect("a reader");
@@ -475,7 +502,8 @@ mod tests {
         let all = (0..rows).map(number).collect::<Vec<_>>();
         let file = tempfile::tempfile().expect("a file");
         let properties = properties(&schema, &[], Packing::Fast).expect("properties");
-        let mut writer = GroupWriter::new(file.try_clone().expect("a file"), &schema, properties).expect("a writer");
+        let mut writer =
+            GroupWriter::new(file.try_clone().expect("a file"), &schema, Packing::Fast, properties).expect("a writer");
         let column: ArrayRef = Arc::new(Int64Array::from(all.clone()));
         writer.write(&RecordBatch::try_new(schema, vec![column]).expect("a batch")).expect("written");
         writer.finish().expect("finished");

@@ -109,6 +109,10 @@ fn kernels_do_what_their_sql_says() {
                     *least = 1;
                 }
             }
+            // So that some are DAG, and some fail each rule alone.
+            for dag in settings.dag.definitions_mut() {
+                (dag.min_apps, dag.min_users) = (2, 2);
+            }
             settings.dimensions.users = Some(root.path().join("users.csv"));
             settings.dimensions.apps = Some(root.path().join("apps.csv"));
             let users = "user_id,role,is_internal\nintern,,true\nu1,engineer,\nu2,,\nu10,engineer,\nü-3,buyer,\n";
@@ -120,8 +124,8 @@ fn kernels_do_what_their_sql_says() {
             fs::write(root.path().join("apps.csv"), apps).expect("apps");
             if has_orgs {
                 settings.dimensions.orgs = Some(root.path().join("orgs.csv"));
-                let orgs = "org_id,headcount,industry,edition,valid_from\n\
-                    o1,40,metal,free,\no1,120,wood,free,2026-02-20\nO1,,metal,paid,2026-01-25\n";
+                let orgs = "org_id,name,headcount,industry,edition,valid_from\n\
+                    o1,One,40,metal,free,\no1,\"One, Ltd\",120,wood,free,2026-02-20\nO1,One,,metal,paid,2026-01-25\n";
                 fs::write(root.path().join("orgs.csv"), orgs).expect("orgs");
             }
             let now = DateTime::from_timestamp(4_102_444_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);

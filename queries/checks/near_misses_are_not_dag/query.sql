@@ -1,23 +1,21 @@
-WITH listed AS (
-    SELECT day, org_id, 1 AS dag, 0 AS near_miss
+WITH piece AS (
+    SELECT day, 0 AS in_both, count(*) AS listed
     FROM dag_orgs
+    GROUP BY day
     UNION ALL
-    SELECT day, org_id, 0, 1
+    SELECT day, 0, count(*)
     FROM dag_near_misses
-),
-
-org AS (
-    SELECT day, org_id, sum(dag) AS dag, sum(near_miss) AS near_miss
-    FROM listed
-    GROUP BY day, org_id
+    GROUP BY day
+    UNION ALL
+    SELECT near_miss.day, count(*), 0
+    FROM dag_near_misses AS near_miss
+    INNER JOIN dag_orgs AS dag ON near_miss.day = dag.day AND near_miss.org_id = dag.org_id
+    GROUP BY near_miss.day
 ),
 
 listed_day AS (
-    SELECT
-        day,
-        count(*) FILTER (WHERE dag > 0 AND near_miss > 0) AS in_both,
-        sum(dag + near_miss) AS listed
-    FROM org
+    SELECT day, sum(in_both) AS in_both, sum(listed) AS listed
+    FROM piece
     GROUP BY day
 )
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Offset};
 use chrono_tz::Tz;
 use datafusion::error::{DataFusionError, Result};
 
-use super::{argument, mistyped, texts};
+use super::{argument, mistyped, text_of, texts};
 use crate::period::{Day, format_day};
 
 /// What instants are converted to.
@@ -27,8 +27,8 @@ pub(super) fn local_instants(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let mut zone_before: Option<(&str, Tz)> = None;
     let mut day_before: Option<(Day, String)> = None;
     let mut text = String::new();
-    for (instant, zone) in instants.iter().zip(zones) {
-        let (Some(us), Some(name)) = (instant, zone) else {
+    for (row, instant) in instants.iter().enumerate() {
+        let (Some(us), Some(name)) = (instant, text_of(zones, row)) else {
             texts.append_null();
             continue;
         };

@@ -9,7 +9,7 @@ mod instants;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::registry::FunctionRegistry;
@@ -103,6 +103,7 @@ fn coerce(name: &str, arguments: &[Argument], given: &[DataType]) -> Result<Vec<
     }
 }
 
+/// Of the rows of a batch; a text that is the same in all of them comes once (see [`text_of`]).
 type Compute = fn(&[ArrayRef]) -> Result<ArrayRef>;
 
 /// One function over whole columns. Its name is its identity: there is one function of each name.
@@ -154,7 +155,13 @@ impl ScalarUDFImpl for Function {
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let scalar = call.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
-        let result = (self.compute)(&ColumnarValue::values_to_arrays(&call.args)?)?;
+        let rows = if scalar { 1 } else { call.number_rows };
+        let array = |(value, kind): (&ColumnarValue, &Argument)| match value {
+            ColumnarValue::Scalar(text) if *kind == Argument::Text => text.to_array(),
+            value => value.to_array(rows),
+        };
+        let arrays = call.args.iter().zip(self.arguments).map(array).collect::<Result<Vec<_>>>()?;
+        let result = (self.compute)(&arrays)?;
         if scalar { Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)) } else { Ok(result.into()) }
     }
 }
@@ -188,33 +195,19 @@ fn period_ends(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 }
 
 fn periods(arguments: &[ArrayRef], edge: fn(Grain, i32) -> i32) -> Result<ArrayRef> {
-    let (grains, days, week_starts) = (texts(arguments, 0)?, dates(arguments, 1)?, texts(arguments, 2)?);
-    // Rows come day by day, and a month is dear to look up: equal neighbours are answered once.
-    let mut last: Option<((&str, i32, &str), i32)> = None;
-    let edges = grains.iter().zip(days).zip(week_starts).map(|((grain, day), week_start)| {
-        let (Some(grain), Some(day), Some(week_start)) = (grain, day, week_start) else { return Ok(None) };
-        let asked = (grain, day, week_start);
-        if let Some((before, answer)) = last
-            && before == asked
-        {
-            return Ok(Some(answer));
-        }
-        let answer = edge(grain_of(grain, week_start)?, day);
-        last = Some((asked, answer));
-        Ok(Some(answer))
+    let (grains, days) = (Grains::of(arguments, 0, 2)?, dates(arguments, 1)?);
+    let edges = days.iter().enumerate().map(|(row, day)| {
+        let (Some(grain), Some(day)) = (grains.at(row)?, day) else { return Ok(None) };
+        Ok(Some(edge(grain, day)))
     });
     Ok(Arc::new(edges.collect::<Result<Date32Array>>()?))
 }
 
 // The first day of the period so many periods after that of a day.
 fn periods_after(arguments: &[ArrayRef]) -> Result<ArrayRef> {
-    let (grains, days) = (texts(arguments, 0)?, dates(arguments, 1)?);
-    let (counts, week_starts) = (integers(arguments, 2)?, texts(arguments, 3)?);
-    let firsts = grains.iter().zip(days).zip(counts).zip(week_starts).map(|(((grain, day), count), week_start)| {
-        let (Some(grain), Some(day), Some(count), Some(week_start)) = (grain, day, count, week_start) else {
-            return Ok(None);
-        };
-        let grain = grain_of(grain, week_start)?;
+    let (grains, days) = (Grains::of(arguments, 0, 3)?, dates(arguments, 1)?);
+    let firsts = days.iter().zip(integers(arguments, 2)?).enumerate().map(|(row, (day, count))| {
+        let (Some(grain), Some(day), Some(count)) = (grains.at(row)?, day, count) else { return Ok(None) };
         let index = i32::try_from(count).ok().and_then(|count| grain.index(day).checked_add(count));
         // So that neither this day nor the last of its period leaves the calendar.
         let index = index.filter(|index| index.unsigned_abs() < 100_000_000);
@@ -222,6 +215,30 @@ fn periods_after(arguments: &[ArrayRef]) -> Result<ArrayRef> {
         index.map(|index| Some(grain.first_day(index))).ok_or_else(far)
     });
     Ok(Arc::new(firsts.collect::<Result<Date32Array>>()?))
+}
+
+// The grain of each row, by its name and the day on which a week begins.
+struct Grains<'a> {
+    names: &'a StringArray,
+    week_starts: &'a StringArray,
+    // That of all rows.
+    one: Option<Grain>,
+}
+
+impl<'a> Grains<'a> {
+    fn of(arguments: &'a [ArrayRef], names: usize, week_starts: usize) -> Result<Self> {
+        let (names, week_starts) = (texts(arguments, names)?, texts(arguments, week_starts)?);
+        let mut grains = Self { names, week_starts, one: None };
+        if names.len() == 1 && week_starts.len() == 1 {
+            grains.one = grains.at(0)?;
+        }
+        Ok(grains)
+    }
+
+    fn at(&self, row: usize) -> Result<Option<Grain>> {
+        let named = || text_of(self.names, row).zip(text_of(self.week_starts, row));
+        if self.one.is_some() { Ok(self.one) } else { named().map(|(name, start)| grain_of(name, start)).transpose() }
+    }
 }
 
 fn grain_of(grain: &str, week_start: &str) -> Result<Grain> {
@@ -251,6 +268,12 @@ fn dates(arguments: &[ArrayRef], index: usize) -> Result<&Date32Array> {
 
 fn texts(arguments: &[ArrayRef], index: usize) -> Result<&StringArray> {
     argument(arguments, index)?.as_string_opt::<i32>().ok_or_else(|| mistyped(index))
+}
+
+// The text of a row, or that of all rows.
+fn text_of(texts: &StringArray, row: usize) -> Option<&str> {
+    let row = if texts.len() == 1 { 0 } else { row };
+    texts.is_valid(row).then(|| texts.value(row))
 }
 
 fn argument(arguments: &[ArrayRef], index: usize) -> Result<&ArrayRef> {
