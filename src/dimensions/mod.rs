@@ -89,8 +89,11 @@ pub fn write_tables(
         Ok((write_table(folder, name, rows, key)?, notes))
     };
     // Of several errors the first in this order is told, whichever comes first.
-    let written = makers.par_iter().with_max_len(1).map(write).collect::<Vec<Result<_>>>();
-    let mut tables = Vec::from(write_definitions(settings, range, folder)?);
+    let (written, definitions) = rayon::join(
+        || makers.par_iter().with_max_len(1).map(write).collect::<Vec<Result<_>>>(),
+        || write_definitions(settings, range, folder),
+    );
+    let mut tables = Vec::from(definitions?);
     for written in written {
         let (table, found) = written?;
         tables.push(table);
