@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn months_are_those_of_the_calendar() {
-        // Two cycles of the calendar, day by day, and the ends of all days.
+        // Three cycles of the calendar, day by day, and the ends of all days.
         for day in -2 * 146_097..146_097 {
             let date = date_of_day(day);
             let index = Grain::Month.index(day);

@@ -93,12 +93,13 @@ pub fn write_tables(
         || makers.par_iter().with_max_len(1).map(write).collect::<Vec<Result<_>>>(),
         || write_definitions(settings, range, folder),
     );
-    let mut tables = Vec::from(definitions?);
+    let mut tables = Vec::with_capacity(TABLES.len());
     for written in written {
         let (table, found) = written?;
         tables.push(table);
         notes.extend(found);
     }
+    tables.extend(definitions?);
     Ok((tables, notes.sentences()))
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{Date32Array, Int64Array, RecordBatch, StringArray, StringBuilder};
 use arrow::datatypes::SchemaRef;
 
-use super::days::chunks;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, texts};
+use super::days::{chunks, one_by_one};
+use super::{Frame, Inputs, Rows, batch, coded, texts};
 use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
@@ -49,7 +49,7 @@ struct User {
 }
 
 /// The calendars of each month. Seats and days of organisations come month by month.
-pub(super) fn run(inputs: &Inputs, _: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
+pub(super) fn run(inputs: &Inputs, _: Frame, schema: &SchemaRef) -> Result<Rows> {
     let maker = Arc::new(Maker { schema: Arc::clone(schema), entities: StringArray::from(ENTITIES.to_vec()) });
     let mut orgs = of_orgs(chunks(ORGS, inputs)?, Arc::clone(&maker)).peekable();
     let mut users = of_users(chunks(SEATS, inputs)?, maker).peekable();
@@ -87,13 +87,7 @@ fn of_orgs(
         Some(chunk) => Some(chunk.and_then(|chunk| begun.add(&chunk, &mut names, &maker))),
         None => begun.end(&names, &maker).transpose().map(|last| last.map(|last| vec![last])),
     };
-    iter::from_fn(next).flat_map(each)
-}
-
-// Months, or why there are none.
-fn each(months: Result<Vec<OfMonth>>) -> impl Iterator<Item = Result<OfMonth>> + Send {
-    let (months, failed) = months.map_or_else(|error| (Vec::new(), Some(Err(error))), |months| (months, None));
-    months.into_iter().map(Ok).chain(failed)
+    iter::from_fn(next).flat_map(one_by_one)
 }
 
 impl Orgs {
@@ -145,7 +139,7 @@ fn of_users(
         let rows = maker.batch(month, &[(USER, 0, days)], &StringArray::from_iter_values([id]));
         Some(rows.map(|rows| vec![rows]))
     };
-    iter::from_fn(next).flat_map(each)
+    iter::from_fn(next).flat_map(one_by_one)
 }
 
 // The users that end in a chunk. Seats come in the order of users; those of the last one may go on in the next chunk.

@@ -8,7 +8,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, SchemaRef};
 
 use super::days::chunks;
 use super::org_day::thresholds;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, texts};
+use super::{Frame, Inputs, Rows, batch, coded, texts};
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -75,7 +75,7 @@ struct Held {
 const NONE: u32 = 0;
 
 /// The organisations that were DAG.
-pub(super) fn dag_orgs(inputs: &Inputs, _: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
+pub(super) fn dag_orgs(inputs: &Inputs, _: Frame, schema: &SchemaRef) -> Result<Rows> {
     listed(
         inputs,
         schema,
@@ -91,7 +91,7 @@ pub(super) fn dag_orgs(inputs: &Inputs, _: Frame, schema: &SchemaRef, _: &Shared
 }
 
 /// The active organisations that failed one rule alone.
-pub(super) fn dag_near_misses(inputs: &Inputs, _: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
+pub(super) fn dag_near_misses(inputs: &Inputs, _: Frame, schema: &SchemaRef) -> Result<Rows> {
     let (thresholds, rules) = (thresholds(inputs)?, StringArray::from(RULES.to_vec()));
     let missed = move |org: OrgDay| {
         let least = thresholds.get(&org.day).filter(|_| !org.is_dag)?;

@@ -1,6 +1,7 @@
 //! Days of stored tables: which files each has, and many of them worked on at once. It does not know what is in them.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -9,7 +10,7 @@ use std::{iter, thread};
 use arrow::array::RecordBatch;
 
 use super::parts::{Halt, Halted};
-use super::{Input, Inputs, files_of};
+use super::{Frame, Input, Inputs, files_of};
 use crate::columns::{Chunk, Wanted};
 use crate::error::{Error, Result};
 use crate::period::{Day, Grain};
@@ -58,6 +59,37 @@ pub(super) fn chunks(wanted: Wanted, inputs: &Inputs) -> Result<impl Iterator<It
         };
         rows.into_iter().flatten().chain(failed)
     }))
+}
+
+/// Several things one after the other, or why there are none.
+pub(super) fn one_by_one<T: Send>(some: Result<Vec<T>>) -> impl Iterator<Item = Result<T>> + Send {
+    let (some, failed) = some.map_or_else(|error| (Vec::new(), Some(Err(error))), |some| (some, None));
+    some.into_iter().map(Ok).chain(failed)
+}
+
+/// The months that rows are wanted of, by their index.
+pub(super) fn wanted_months(frame: Frame) -> RangeInclusive<i32> {
+    let (first, last) = (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1));
+    Grain::Month.index(first)..=Grain::Month.index(last)
+}
+
+/// What there is of each of some months.
+pub(super) struct ByMonth<T> {
+    first: i32,
+    /// In order.
+    pub(super) all: Vec<T>,
+}
+
+impl<T> ByMonth<T> {
+    pub(super) fn new(months: RangeInclusive<i32>, each: impl FnMut(i32) -> T) -> Self {
+        Self { first: *months.start(), all: months.map(each).collect() }
+    }
+
+    /// What there is of the month of a day, if it is one of them.
+    pub(super) fn of(&mut self, day: Day) -> Option<&mut T> {
+        let place = usize::try_from(Grain::Month.index(day) - self.first).ok()?;
+        self.all.get_mut(place)
+    }
 }
 
 /// The rows of days as one batch for each month, so that its rows share one list of texts; of a month of many rows as several.

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
 use super::days::chunks;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, texts};
+use super::{Frame, Inputs, Rows, batch, coded, texts};
 use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
@@ -48,7 +48,7 @@ struct History {
 }
 
 /// The weeks of each organisation and kind.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Rows> {
     let mut ids = Ids::default();
     let mut histories = histories(inputs, &mut ids)?;
     let mut rows: Vec<Used> = Vec::new();

@@ -91,25 +91,27 @@ enum Kernel {
     Counts(fn(&Inputs, Frame, &SchemaRef, &Shared) -> Result<Rows>),
     // Rows of the ids of a rollup.
     Rows(Divided),
+    // What follows from states, and shares nothing.
+    States(fn(&Inputs, Frame, &SchemaRef) -> Result<Rows>),
 }
 
-const KERNELS: [(&str, Kernel); 16] = [
-    ("activity_calendar", Kernel::Counts(activity_calendar::run)),
+static KERNELS: [(&str, Kernel); 16] = [
+    ("activity_calendar", Kernel::States(activity_calendar::run)),
     ("app_breadth", Kernel::Counts(app_breadth::run)),
     ("app_week", Kernel::Counts(app_week::run)),
     ("asset_week", Kernel::Rows(Divided::of_apps(asset_week::run, |frame| Grain::Week(frame.week_start)))),
-    ("dag_near_misses", Kernel::Counts(dag_lists::dag_near_misses)),
-    ("dag_orgs", Kernel::Counts(dag_lists::dag_orgs)),
-    ("integration_assets", Kernel::Counts(integration_assets::run)),
+    ("dag_near_misses", Kernel::States(dag_lists::dag_near_misses)),
+    ("dag_orgs", Kernel::States(dag_lists::dag_orgs)),
+    ("integration_assets", Kernel::States(integration_assets::run)),
     ("integration_day", Kernel::Rows(Divided::of_apps(integration_day::run, |_| Grain::Day))),
     ("org_day", Kernel::Rows(Divided::of_apps(org_day::run, |_| Grain::Day))),
-    ("org_month", Kernel::Counts(org_month::run)),
+    ("org_month", Kernel::States(org_month::run)),
     ("org_seen", Kernel::Rows(Divided::of_apps(org_seen::run, |_| Grain::Month))),
     ("quality_day", Kernel::Counts(quality_day::run)),
     ("seat_month", Kernel::Rows(seat_month::DIVIDED)),
-    ("seat_patterns", Kernel::Counts(seat_patterns::run)),
-    ("segment_day", Kernel::Counts(segment_day::run)),
-    ("segment_flow", Kernel::Counts(segment_flow::run)),
+    ("seat_patterns", Kernel::States(seat_patterns::run)),
+    ("segment_day", Kernel::States(segment_day::run)),
+    ("segment_flow", Kernel::States(segment_flow::run)),
 ];
 
 /// The names that `kernel` in `query.toml` may say.
@@ -117,14 +119,25 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     KERNELS.iter().map(|(name, _)| *name)
 }
 
-/// Computes what a query's SQL says. `schema` is that of the result.
-pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: &Shared) -> Result<Rows> {
-    let kernel = KERNELS.iter().find(|(known, _)| *known == name);
-    let (_, kernel) = kernel.ok_or_else(|| Error::Definition(format!("kernel=`{name}` does not exist")))?;
+/// Whether a kernel reads rollups, and so needs what kernels share.
+#[must_use]
+pub fn shares(name: &str) -> bool {
+    find(name).is_some_and(|kernel| !matches!(kernel, Kernel::States(_)))
+}
+
+/// Computes what a query's SQL says. `schema` is that of the result; `shared` is there if the kernel [`shares`].
+pub fn run(name: &str, inputs: &Inputs, frame: Frame, schema: &SchemaRef, shared: Option<&Shared>) -> Result<Rows> {
+    let kernel = find(name).ok_or_else(|| Error::Definition(format!("kernel=`{name}` does not exist")))?;
+    let shared = || shared.ok_or_else(|| Error::Internal(format!("kernel `{name}` was not given what it shares")));
     match kernel {
-        Kernel::Counts(run) => run(inputs, frame, schema, shared),
-        Kernel::Rows(divided) => Ok(divided.run(inputs, frame, schema, shared)),
+        Kernel::Counts(run) => run(inputs, frame, schema, shared()?),
+        Kernel::Rows(divided) => Ok(divided.run(inputs, frame, schema, shared()?)),
+        Kernel::States(run) => run(inputs, frame, schema),
     }
+}
+
+fn find(name: &str) -> Option<&'static Kernel> {
+    KERNELS.iter().find(|(known, _)| *known == name).map(|(_, kernel)| kernel)
 }
 
 impl Shared {

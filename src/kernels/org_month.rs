@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::days::chunks;
-use super::{Frame, Inputs, Rows, Shared, batch, coded, texts};
+use super::days::{ByMonth, chunks, wanted_months};
+use super::{Frame, Inputs, Rows, batch, coded, texts};
 use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
@@ -31,8 +31,7 @@ struct OrgMonth {
 /// The months that are wanted, each with its organisations by their numbers.
 struct Months {
     orgs: Names,
-    first: i32,
-    all: Vec<Vec<OrgMonth>>,
+    by_month: ByMonth<Vec<OrgMonth>>,
 }
 
 /// The patterns of an organisation in a month: the users in sight on each day.
@@ -46,9 +45,9 @@ struct Sight {
 type Row = (u32, Day, [i64; 3]);
 
 /// The months of each organisation; what there is of organisations is held.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
-    let [first, last] = [frame.wanted.0, frame.wanted.1.min(frame.as_of)].map(|day| Grain::Month.index(day));
-    let mut months = Months { orgs: Names::default(), first, all: (first..=last).map(|_| Vec::new()).collect() };
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Rows> {
+    let wanted = wanted_months(frame);
+    let mut months = Months { orgs: Names::default(), by_month: ByMonth::new(wanted.clone(), |_| Vec::new()) };
     for chunk in chunks(ACTIVE, inputs)? {
         months.add_active(&chunk?)?;
     }
@@ -60,9 +59,9 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared)
     for chunk in chunks(DEEP, inputs)? {
         months.add_deep(&chunk?)?;
     }
-    let Months { orgs, first, all } = months;
+    let Months { orgs, by_month } = months;
     let (names, numbers, schema) = (texts(&orgs), orgs.ranks().numbers, Arc::clone(schema));
-    Ok(Box::new((first..).zip(all).map(move |(month, of_orgs)| {
+    Ok(Box::new(wanted.zip(by_month.all).map(move |(month, of_orgs)| {
         let row = |&org: &u32| {
             let OrgMonth { dag_days, last_active_on, deep_level, peak_users } = of_orgs.get(org as usize)?;
             Some((org, (*last_active_on)?, [*dag_days, (*deep_level)?, (*peak_users)?]))
@@ -74,8 +73,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared)
 impl Months {
     /// An organisation in the month of a day, if that is wanted.
     fn of(&mut self, day: Day, org: u32) -> Option<&mut OrgMonth> {
-        let place = usize::try_from(Grain::Month.index(day) - self.first).ok()?;
-        let (orgs, org) = (self.all.get_mut(place)?, org as usize);
+        let (orgs, org) = (self.by_month.of(day)?, org as usize);
         if orgs.len() <= org {
             orgs.resize(org + 1, OrgMonth::default());
         }

@@ -63,6 +63,9 @@ impl<'a> Roles<'a> {
     }
 
     fn turn_to(&mut self, chunk: &Chunk, segments: &mut Segments) -> Result<()> {
+        if chunk.rows() == 0 {
+            return Ok(());
+        }
         let role = |role: &str| segments.number(ROLE, if role.is_empty() { UNKNOWN } else { role });
         let (ids, roles) = (chunk.texts(USER)?.each(|user| user), chunk.texts(ROLE)?.each(role));
         let before = std::mem::take(&mut self.users);

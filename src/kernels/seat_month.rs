@@ -45,7 +45,7 @@ struct Month {
     order: Order,
 }
 
-/// Pairs in the order of their users and organisations, and what these are called.
+/// Pairs in the order of their users and organisations, and what these are called, while a month is given.
 #[derive(Default)]
 struct Order {
     pairs: Vec<u32>,
@@ -173,6 +173,7 @@ impl Month {
             *days = Days::default();
         }
         self.index += 1;
+        self.order.names = None;
     }
 }
 
@@ -192,7 +193,8 @@ impl Days {
 impl Order {
     /// Puts so many pairs in order, if there are more than before.
     fn learn(&mut self, known: &Known, pairs: usize) {
-        if self.names.is_some() && self.pairs.len() == pairs {
+        self.names = Some((texts(&known.others), texts(&known.orgs)));
+        if self.pairs.len() == pairs {
             return;
         }
         let (ids, users, orgs) = (&known.ids[..pairs], known.others.ranks().ranks, known.orgs.ranks().ranks);
@@ -213,7 +215,6 @@ impl Order {
         for of_user in self.pairs.chunk_by_mut(|one, next| ids[*one as usize].1 == ids[*next as usize].1) {
             of_user.sort_unstable_by_key(|pair| orgs[ids[*pair as usize].0 as usize]);
         }
-        self.names = Some((texts(&known.others), texts(&known.orgs)));
     }
 }
 
@@ -267,5 +268,18 @@ mod tests {
         let two = Days { active: 1 | 1 << 30, check_ins: 0 };
         assert_eq!((two.seen(), two.last()), (0x4fff_ffff, Some(30)));
         assert_eq!((Days::default().seen(), Days::default().last()), (0, None));
+    }
+
+    #[test]
+    fn where_a_batch_ends_changes_nothing_of_who_has_others() {
+        let seat = |(user, org)| Seat { user, org, days: Days::default(), seen: 1 };
+        let seats = [(0, 0), (1, 0), (1, 4), (2, 3), (3, 0), (3, 1), (3, 2), (4, 1), (4, 2)].map(seat);
+        let all = has_others(None, &seats, None).values().iter().collect::<Vec<_>>();
+        assert_eq!(all, [false, false, false, false, false, true, true, true, true]);
+        for end in 1..seats.len() {
+            let (first, rest) = seats.split_at(end);
+            let parts = [has_others(None, first, rest.first().copied()), has_others(first.last().copied(), rest, None)];
+            assert_eq!(parts.iter().flat_map(|part| part.values().iter()).collect::<Vec<_>>(), all, "{end}");
+        }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::days::chunks;
+use super::days::{ByMonth, chunks, wanted_months};
 use super::roles::{PEOPLE, Roles};
-use super::{Frame, Inputs, Rows, Shared, batch, files_of};
+use super::{Frame, Inputs, Rows, batch, files_of};
 use crate::columns::{Chunk, Wanted, wrong};
 use crate::error::Result;
 use crate::names::Names;
@@ -75,10 +75,7 @@ struct Month {
 }
 
 /// The months that are wanted.
-struct Months {
-    all: Vec<Month>,
-    index: i32,
-}
+struct Months(ByMonth<Month>);
 
 /// The segments of all dimensions, roles among them, as numbers.
 #[derive(Default)]
@@ -100,9 +97,11 @@ struct Person {
 }
 
 /// The segments of each day. What there is of organisations is held, and of users what is counted.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Rows> {
     let days = (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1));
-    let (mut months, mut orgs, mut segments) = (Months::new(days), Names::default(), Segments::default());
+    let month = |index| Month { first: Grain::Month.first_day(index), ..Month::default() };
+    let mut months = Months(ByMonth::new(wanted_months(frame), month));
+    let (mut orgs, mut segments) = (Names::default(), Segments::default());
     each(KINDS, inputs, |chunk| months.add_kinds(chunk, &mut orgs))?;
     each(PLACES, inputs, |chunk| months.add_places(chunk, &mut segments))?;
     each(DEEP, inputs, |chunk| months.add_deep(chunk, &orgs))?;
@@ -113,7 +112,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared)
     each(SEATS, inputs, |chunk| months.add_seats(chunk, &orgs, &mut roles, &mut segments, &mut person))?;
     months.end(&mut person);
     let schema = Arc::clone(schema);
-    Ok(Box::new(months.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
+    Ok(Box::new(months.0.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
 }
 
 fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
@@ -121,25 +120,13 @@ fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<
 }
 
 impl Months {
-    fn new((from, until): (Day, Day)) -> Self {
-        let index = Grain::Month.index(from);
-        let month = |index| Month { first: Grain::Month.first_day(index), ..Month::default() };
-        Self { all: (index..=Grain::Month.index(until)).map(month).collect(), index }
-    }
-
-    /// The month of a day, if it is wanted.
-    fn of(&mut self, day: Day) -> Option<&mut Month> {
-        let place = usize::try_from(Grain::Month.index(day) - self.index).ok()?;
-        self.all.get_mut(place)
-    }
-
     fn add_kinds(&mut self, chunk: &Chunk, names: &mut Names) -> Result<()> {
         let orgs = chunk.texts("org_id")?.numbered(names);
         let [months, registered] = [chunk.days("month")?, chunk.days("registered_on")?];
         let [from, until] = [chunk.days("from_day")?, chunk.days("until_day")?];
         let (headcounts, kinds) = (chunk.some_numbers("headcount")?, chunk.numbers("kind")?);
         for row in 0..chunk.rows() {
-            if let (Some(month), Ok(kind)) = (self.of(months[row]), usize::try_from(kinds[row])) {
+            if let (Some(month), Ok(kind)) = (self.0.of(months[row]), usize::try_from(kinds[row])) {
                 let stretch = Stretch { from: from[row], until: until[row], kind };
                 let headcount = headcounts.is_valid(row).then(|| headcounts.value(row));
                 month.add_org(orgs.of(row), stretch, registered[row], headcount);
@@ -153,7 +140,7 @@ impl Months {
         let names = chunk.texts("segment")?.each(|segment| segment);
         let (months, kinds) = (chunk.days("month")?, chunk.numbers("kind")?);
         for row in 0..chunk.rows() {
-            let places = self.of(months[row]).map(|month| &mut month.places);
+            let places = self.0.of(months[row]).map(|month| &mut month.places);
             if let (Some(places), Ok(kind)) = (places, usize::try_from(kinds[row])) {
                 places.resize_with(places.len().max(kind + 1), Vec::new);
                 places[kind].push(segments.number(dimensions.of(row), names.of(row)));
@@ -166,7 +153,7 @@ impl Months {
         let (orgs, levels) = (chunk.texts("org_id")?.found(names), chunk.numbers("level")?);
         let [from, until] = [chunk.days("from_day")?, chunk.days("until_day")?];
         for row in (0..chunk.rows()).filter(|row| levels[*row] == DEEPEST) {
-            let Some(month) = self.of(from[row]) else { continue };
+            let Some(month) = self.0.of(from[row]) else { continue };
             for stretch in month.of(orgs.of(row)) {
                 let stretch = month.stretches[stretch];
                 let (from, until) = (stretch.from.max(from[row]), stretch.until.min(until[row]));
@@ -180,7 +167,7 @@ impl Months {
         let orgs = chunk.texts("org_id")?.found(names);
         let (days, users, is_dag) = (chunk.days("day")?, chunk.numbers("users")?, chunk.flags("is_dag")?);
         for (row, &day) in days.iter().enumerate() {
-            let Some(month) = self.of(day) else { continue };
+            let Some(month) = self.0.of(day) else { continue };
             for stretch in month.of(orgs.of(row)) {
                 let stretch = month.stretches[stretch];
                 if stretch.from <= day && day <= stretch.until {
@@ -199,7 +186,7 @@ impl Months {
         let (months, seen) = (chunk.days("month")?, chunk.numbers("seen_bits")?);
         let users = chunk.numbers("users")?;
         for row in 0..chunk.rows() {
-            let Some(month) = self.of(months[row]) else { continue };
+            let Some(month) = self.0.of(months[row]) else { continue };
             for stretch in month.of(orgs.of(row)) {
                 let stretch = month.stretches[stretch];
                 let counts = &mut month.kinds[stretch.kind];
@@ -237,7 +224,7 @@ impl Months {
             person.active_bits |= active[row];
             person.seen_bits |= seen[row];
             if has_others.value(row)
-                && let Some(month) = self.of(month)
+                && let Some(month) = self.0.of(month)
             {
                 month.count_once(orgs.of(row), active[row], seen[row], person);
             }
@@ -247,7 +234,7 @@ impl Months {
 
     /// Counts a user of whom all seats of the month were seen in the segment of the role.
     fn end(&mut self, person: &mut Person) {
-        let Some(month) = self.of(person.month).filter(|_| person.seen_bits != 0) else { return };
+        let Some(month) = self.0.of(person.month).filter(|_| person.seen_bits != 0) else { return };
         let counts = month.segment(person.role);
         for place in bits(person.active_bits) {
             counts[place].dau += 1;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::days::chunks;
-use super::{Frame, Inputs, Rows, Shared, batch};
+use super::days::{ByMonth, chunks, wanted_months};
+use super::{Frame, Inputs, Rows, batch};
 use crate::columns::{Chunk, Wanted};
 use crate::error::Result;
 use crate::names::Names;
@@ -52,8 +52,7 @@ struct Month {
 
 /// The month before those that are wanted, and these.
 struct Months {
-    first: i32,
-    all: Vec<Month>,
+    by_month: ByMonth<Month>,
     as_of: Day,
     orgs: Names,
     // By organisation: the first month in which it was in the state of each entity.
@@ -65,11 +64,10 @@ struct Months {
 const NEVER: i32 = i32::MAX;
 
 /// The flow of each month; what there is of organisations is held.
-pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared) -> Result<Rows> {
-    let [first, last] = [frame.wanted.0, frame.wanted.1.min(frame.as_of)].map(|day| Grain::Month.index(day));
+pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Rows> {
+    let wanted = wanted_months(frame);
     let mut months = Months {
-        first: first - 1,
-        all: (first - 1..=last).map(|_| Month::default()).collect(),
+        by_month: ByMonth::new(wanted.start() - 1..=*wanted.end(), |_| Month::default()),
         as_of: frame.as_of,
         orgs: Names::default(),
         begun: Vec::new(),
@@ -85,15 +83,10 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, _: &Shared)
         months.add_places(&chunk?)?;
     }
     let schema = Arc::clone(schema);
-    Ok(Box::new((first..=last).zip(1..).map(move |(month, place)| months.rows(month, place, &schema))))
+    Ok(Box::new(wanted.zip(1..).map(move |(month, place)| months.rows(month, place, &schema))))
 }
 
 impl Months {
-    fn of(&mut self, month: Day) -> Option<&mut Month> {
-        let place = usize::try_from(Grain::Month.index(month) - self.first).ok()?;
-        self.all.get_mut(place)
-    }
-
     fn add_active(&mut self, chunk: &Chunk) -> Result<()> {
         let orgs = chunk.texts("org_id")?.numbered(&mut self.orgs);
         let (months, dag_days) = (chunk.days("month")?, chunk.numbers("dag_days")?);
@@ -104,7 +97,7 @@ impl Months {
             for (begun, is_so) in self.begun[org].iter_mut().zip([is_dag, true]) {
                 *begun = if is_so { index.min(*begun) } else { *begun };
             }
-            if let Some(month) = self.of(month) {
+            if let Some(month) = self.by_month.of(month) {
                 month.active.resize(count.max(month.active.len()), None);
                 month.active[org] = Some(Active { is_dag, kind: None });
             }
@@ -120,7 +113,7 @@ impl Months {
         for (row, &month) in months.iter().enumerate() {
             let last = Grain::Month.last_day(Grain::Month.index(month)).min(self.as_of);
             let Some(org) = orgs.of(row).filter(|_| from[row] <= last && last <= until[row]) else { continue };
-            let active = self.of(month).and_then(|month| month.active.get_mut(org as usize)?.as_mut());
+            let active = self.by_month.of(month).and_then(|month| month.active.get_mut(org as usize)?.as_mut());
             if let Some(active) = active {
                 active.kind = usize::try_from(kinds[row]).ok();
             }
@@ -138,7 +131,7 @@ impl Months {
             // A segment is never empty: an empty one is none.
             let segment = Some(segments.of(row)).filter(|segment| !segment.is_empty());
             let segment = segment.map(|segment| self.segments.number(dimension, segment));
-            if let Some(Month { kinds, .. }) = self.of(month) {
+            if let Some(Month { kinds, .. }) = self.by_month.of(month) {
                 kinds.resize(kinds.len().max(kind + 1), Segments::default());
                 kinds[kind][dimension as usize] = segment;
             }
@@ -151,7 +144,7 @@ impl Months {
         let mut flows = vec![[Flow::default(); ENTITIES.len()]; self.segments.len()];
         for (org, begun) in self.begun.iter().enumerate() {
             for (entity, begun) in begun.iter().enumerate() {
-                let [before, now] = [place - 1, place].map(|place| self.all[place].segments(org, entity));
+                let [before, now] = [place - 1, place].map(|place| self.by_month.all[place].segments(org, entity));
                 for (before, now) in before.into_iter().zip(now) {
                     let mut add = |segment: u32, what: usize| flows[segment as usize][entity][what] += 1;
                     if let Some(before) = before.filter(|_| before != now) {

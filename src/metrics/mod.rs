@@ -91,7 +91,7 @@ pub struct PieceReport {
 }
 
 /// Computes queries in the order given (see `Catalog::order`), or takes what is kept of them; queries of which none reads
-/// another's result are computed at once, on as many threads as the engine has. Views, and what is asked with arguments, are
+/// another's result are computed at once, one more than the engine has threads. Views, and what is asked with arguments, are
 /// passed over. `watch` is shown each result when it is there, with its query, while others are still computed.
 ///
 /// `Error::Definition` if the columns are not the declared ones, `Error::Data` if a row breaks a check.
@@ -117,7 +117,8 @@ pub async fn compute(
                 && let Some(turn) = turns.next()
             {
                 let work = Work::new(queries[turn], &sources, ground);
-                let shared = queries[turn].kernel.is_some().then(|| alive(&mut shared, ground, &places));
+                let shares = queries[turn].kernel.as_deref().is_some_and(kernels::shares);
+                let shared = shares.then(|| alive(&mut shared, ground, &places));
                 let means = Means { engine, ground, places: &places, shared };
                 running.push(async move {
                     match work {
@@ -221,7 +222,7 @@ struct Means<'a> {
     engine: &'a Engine,
     ground: &'a Ground,
     places: &'a Places,
-    // For a query that has a kernel.
+    // For a query with a kernel that reads rollups.
     shared: Option<Arc<kernels::Shared>>,
 }
 
@@ -358,7 +359,7 @@ async fn run(
     let Some(frame) = ground.frame else { return Ok(Some(Vec::new())) };
     let rows = inputs.values().map(TableFiles::rows).sum::<u64>();
     let root = ground.keep.folder(&query.name);
-    if let (Some(kernel), Some(shared), true) = (&query.kernel, shared, engine.is_local()) {
+    if let (Some(kernel), true) = (&query.kernel, engine.is_local()) {
         let Some(_place) = places.take(rows, Share::One).await else { return Ok(None) };
         let told = kernels::Frame {
             first_day: frame.first_day,
@@ -367,7 +368,7 @@ async fn run(
             week_start: frame.week_start,
             given: given(&ground.parameters),
         };
-        let batches = by_kernel(kernel, query.schema(), &inputs, told, shared).await?;
+        let batches = by_kernel(kernel, query.schema(), &inputs, told, shared.clone()).await?;
         return write(query, batches, &root, pieces).await.map(Some);
     }
     let share = if matches!(query.kind, Kind::Frame(_)) { Share::One } else { Share::ByRows };
@@ -419,14 +420,14 @@ async fn by_kernel(
     schema: SchemaRef,
     inputs: &BTreeMap<String, TableFiles>,
     frame: kernels::Frame,
-    shared: &Arc<kernels::Shared>,
+    shared: Option<Arc<kernels::Shared>>,
 ) -> Result<Batches> {
     let files = |table: &TableFiles| {
         table.files.iter().map(|file| Input { path: table.root.join(&file.path), day: file.day }).collect()
     };
     let inputs: kernels::Inputs = inputs.iter().map(|(name, table)| (name.clone(), files(table))).collect();
-    let (kernel, shared) = (kernel.to_owned(), Arc::clone(shared));
-    blocking(move || kernels::run(&kernel, &inputs, frame, &schema, &shared)).await.map(Batches::Gathered)
+    let kernel = kernel.to_owned();
+    blocking(move || kernels::run(&kernel, &inputs, frame, &schema, shared.as_deref())).await.map(Batches::Gathered)
 }
 
 async fn write(query: &Query, batches: Batches, root: &Path, pieces: &[Piece]) -> Result<Vec<Option<KeptFile>>> {

@@ -100,7 +100,7 @@ impl GroupWriter {
         Ok(Self { file, factory, schema: SchemaRef::clone(schema), descriptions, kinds, packer, group: None })
     }
 
-    /// Adds rows; ids are plain or coded.
+    /// Adds rows; texts are plain or coded.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut start = 0;
         // The first row of the batch that is in the group.
@@ -232,7 +232,8 @@ impl Group {
     fn bytes(&self) -> usize {
         let bytes = self.columns.iter().map(|column| match column {
             GroupColumn::Texts(texts) => texts.held_bytes(),
-            GroupColumn::Numbers(numbers) => numbers.held_bytes(),
+            // They are added when a batch ends.
+            GroupColumn::Numbers(_) => self.rows * size_of::<i64>(),
             GroupColumn::Any(writers) => writers.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum(),
         });
         bytes.sum()

@@ -45,11 +45,6 @@ impl NumberColumn {
         Ok(())
     }
 
-    /// What is held, in bytes.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.0.iter().map(|part| size_of_val::<[i64]>(part)).sum()
-    }
-
     /// Encodes the rows, in pages of so many. Nothing is left in them that packing would make smaller.
     pub(super) fn finish(self, descr: ColumnDescPtr, page_rows: usize) -> Result<Chunk> {
         let rows: Cow<'_, [i64]> = match self.0.as_slice() {

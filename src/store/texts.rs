@@ -54,13 +54,13 @@ impl TextColumn {
     /// Adds rows; a column of another type is an error.
     pub(super) fn push(&mut self, column: &dyn Array) -> Result<()> {
         if column.null_count() > 0 {
-            return Err(ParquetError::General("a column of ids has nulls".into()));
+            return Err(ParquetError::General("a column of texts has nulls".into()));
         }
         if let Some(coded) = column.as_any().downcast_ref::<DictionaryArray<UInt32Type>>() {
             return self.push_coded(coded);
         }
         let texts = column.as_string_opt::<i32>();
-        let texts = texts.ok_or_else(|| ParquetError::General("a column of ids is no text".into()))?;
+        let texts = texts.ok_or_else(|| ParquetError::General("a column of texts has another type".into()))?;
         for row in 0..texts.len() {
             let text = texts.value(row).as_bytes();
             let number = match self.numbers.last() {
@@ -74,7 +74,8 @@ impl TextColumn {
 
     fn push_coded(&mut self, coded: &DictionaryArray<UInt32Type>) -> Result<()> {
         let list = coded.values().as_string_opt::<i32>();
-        let list = list.ok_or_else(|| ParquetError::General("the list of a column of ids is no text".into()))?;
+        let list =
+            list.ok_or_else(|| ParquetError::General("the list of a column of texts has another type".into()))?;
         let Self { dictionary, numbers, list: last, known } = self;
         // The texts of the first list need no look into those before: there are none.
         let mut is_first = dictionary.hashed == 0;
