@@ -179,3 +179,92 @@ fn add_seats(chunk: &Chunk, last: &mut Option<User>, maker: &Maker) -> Result<Ve
     };
     ended.chunk_by(|(month, _), (next, _)| month == next).map(of_month).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use arrow::array::{ArrayRef, AsArray, BooleanArray};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt32Type};
+    use parquet::arrow::ArrowWriter;
+
+    use super::super::{Given, Input};
+    use super::*;
+    use crate::period::{WeekStart, parse_day};
+
+    fn input(folder: &tempfile::TempDir, name: &str, columns: Vec<(&str, ArrayRef)>) -> Input {
+        let path = folder.path().join(name);
+        let rows = RecordBatch::try_from_iter(columns).expect("rows");
+        let file = File::create(&path).expect("a file");
+        let mut file = ArrowWriter::try_new(file, rows.schema(), None).expect("a writer");
+        file.write(&rows).expect("written");
+        file.close().expect("closed");
+        Input { path, day: None }
+    }
+
+    fn texts(texts: &[&str]) -> ArrayRef {
+        Arc::new(StringArray::from(texts.to_vec()))
+    }
+
+    fn numbers(numbers: &[i64]) -> ArrayRef {
+        Arc::new(Int64Array::from(numbers.to_vec()))
+    }
+
+    fn days(days: &[&str]) -> ArrayRef {
+        Arc::new(days.iter().map(|day| Some(parse_day(day).expect("a day"))).collect::<Date32Array>())
+    }
+
+    #[test]
+    fn who_goes_on_in_the_next_rows_is_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let seats = |name: &str, month: &str, users: &[&str], bits: &[i64]| {
+            let months = days(&vec![month; users.len()]);
+            input(&folder, name, vec![("month", months), ("user_id", texts(users)), ("active_bits", numbers(bits))])
+        };
+        let orgs = |name: &str, of_days: &[&str], orgs: &[&str], is_dag: &[bool]| {
+            let is_dag: ArrayRef = Arc::new(BooleanArray::from(is_dag.to_vec()));
+            input(&folder, name, vec![("day", days(of_days)), ("org_id", texts(orgs)), ("is_dag", is_dag)])
+        };
+        let inputs = Inputs::from([
+            (
+                SEATS.table.to_owned(),
+                vec![
+                    seats("1", "2026-01-01", &["a", "b", "b"], &[1, 2, 8]),
+                    seats("2", "2026-01-01", &["b", "c"], &[4, 0]),
+                    seats("3", "2026-02-01", &["b"], &[1]),
+                ],
+            ),
+            (
+                ORGS.table.to_owned(),
+                vec![
+                    orgs("4", &["2026-01-01", "2026-01-02"], &["y", "x"], &[false, true]),
+                    orgs("5", &["2026-01-03", "2026-02-01"], &["y", "x"], &[false, false]),
+                ],
+            ),
+        ]);
+        let fields = [("month", DataType::Date32), ("entity", DataType::Utf8), ("id", DataType::Utf8)];
+        let fields = fields.into_iter().chain([("days", DataType::Int64)]);
+        let schema =
+            Arc::new(Schema::new(fields.map(|(name, kind)| Field::new(name, kind, false)).collect::<Vec<_>>()));
+        let (first_day, as_of) = (0, 100_000);
+        let frame = Frame {
+            first_day,
+            as_of,
+            wanted: (first_day, as_of),
+            week_start: WeekStart::Monday,
+            given: Given::default(),
+        };
+        let mut found = Vec::new();
+        for batch in run(&inputs, frame, &schema).expect("rows") {
+            let batch = batch.expect("a batch");
+            let [entities, ids] = [1, 2].map(|place| batch.column(place).as_dictionary::<UInt32Type>());
+            let [entities, ids] = [entities, ids].map(|texts| texts.downcast_dict::<StringArray>().expect("texts"));
+            let bits = batch.column(3).as_primitive::<Int64Type>().values();
+            found.extend(entities.into_iter().zip(ids).zip(bits).map(|((entity, id), bits)| {
+                format!("{} {} {bits}", entity.unwrap_or_default(), id.unwrap_or_default())
+            }));
+        }
+        let january = ["dag x 2", "org x 2", "org y 5", "user a 1", "user b 14"];
+        assert_eq!(found, [&january[..], &["org x 1", "user b 1"]].concat());
+    }
+}
