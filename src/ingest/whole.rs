@@ -139,8 +139,11 @@ fn instants(batch: &RecordBatch, judge: &Judge) -> Option<Int64Array> {
         DataType::Timestamp(unit, Some(_)) => {
             let numbers = column.to_data().into_builder().data_type(DataType::Int64).build().ok()?;
             let numbers = Int64Array::from(numbers);
-            let is_told_so = *unit == TimeUnit::Microsecond;
-            Some(if is_told_so { numbers } else { numbers.unary_opt(|number| instant_us(number, *unit)) })
+            Some(match unit {
+                // They are what is wanted, and need no copy.
+                TimeUnit::Microsecond => numbers,
+                _ => numbers.unary_opt(|number| instant_us(number, *unit)),
+            })
         }
         DataType::Int64 => {
             let form = judge.form();

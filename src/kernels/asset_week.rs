@@ -6,11 +6,11 @@ use arrow::array::{Date32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::read;
+use super::days::chunks;
 use super::divided::Making;
 use super::pairs::{FileOfPairs, PERSONAL, Pairs};
 use super::parts::{Halt, Halted};
-use super::{Frame, Inputs, batch, coded, files_of, texts};
+use super::{Frame, Inputs, batch, coded, texts};
 use crate::columns::Wanted;
 use crate::error::Result;
 use crate::names::Names;
@@ -73,7 +73,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc
 impl Apps {
     fn read(inputs: &Inputs) -> Result<Self> {
         let mut stretches: HashMap<String, Vec<Stretch>> = HashMap::new();
-        for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
+        for chunk in chunks(APPS, inputs)? {
+            let chunk = chunk?;
             let ids = chunk.texts("app_id")?.each(|id| id);
             let kinds = chunk.texts("category")?.each(kind_of);
             let (from, until) = (chunk.days("valid_from")?, chunk.days("valid_until")?);

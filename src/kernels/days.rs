@@ -38,27 +38,21 @@ pub(super) fn days(inputs: &[Input]) -> Result<Vec<FilesOfDay>> {
     Ok(days)
 }
 
-/// All rows of some files, in their order.
-pub(super) fn read(wanted: Wanted, inputs: &[Input]) -> Result<Vec<Chunk>> {
-    let mut chunks = Vec::new();
-    for input in inputs {
-        for chunk in wanted.read(&input.path)? {
-            chunks.push(chunk?);
-        }
-    }
-    Ok(chunks)
-}
-
-/// All rows of a table, file by file as they are asked for.
-pub(super) fn chunks(wanted: Wanted, inputs: &Inputs) -> Result<impl Iterator<Item = Result<Chunk>> + Send + use<>> {
-    let files = files_of(inputs, wanted.table)?.to_vec();
-    Ok(files.into_iter().flat_map(move |input| {
+/// All rows of some files, file by file as they are asked for.
+pub(super) fn read(wanted: Wanted, files: &[Input]) -> impl Iterator<Item = Result<Chunk>> + Send + use<> {
+    let files = files.to_vec();
+    files.into_iter().flat_map(move |input| {
         let (rows, failed) = match wanted.read(&input.path) {
             Ok(rows) => (Some(rows), None),
             Err(error) => (None, Some(Err(error))),
         };
         rows.into_iter().flatten().chain(failed)
-    }))
+    })
+}
+
+/// All rows of a table.
+pub(super) fn chunks(wanted: Wanted, inputs: &Inputs) -> Result<impl Iterator<Item = Result<Chunk>> + Send + use<>> {
+    Ok(read(wanted, files_of(inputs, wanted.table)?))
 }
 
 /// Several things one after the other, or why there are none.
@@ -67,9 +61,14 @@ pub(super) fn one_by_one<T: Send>(some: Result<Vec<T>>) -> impl Iterator<Item = 
     some.into_iter().map(Ok).chain(failed)
 }
 
-/// The months that rows are wanted of, by their index.
+/// The observed days that rows are wanted of, the first and the last.
+pub(super) fn wanted_days(frame: Frame) -> (Day, Day) {
+    (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1))
+}
+
+/// Their months, by index.
 pub(super) fn wanted_months(frame: Frame) -> RangeInclusive<i32> {
-    let (first, last) = (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1));
+    let (first, last) = wanted_days(frame);
     Grain::Month.index(first)..=Grain::Month.index(last)
 }
 

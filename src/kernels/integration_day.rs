@@ -8,11 +8,11 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{by_month, read};
+use super::days::{by_month, chunks};
 use super::divided::Making;
 use super::pairs::{FileOfPairs, PERSONAL, Pairs};
 use super::parts::Halted;
-use super::{Frame, Inputs, batch, coded, files_of, texts};
+use super::{Frame, Inputs, batch, coded, texts};
 use crate::columns::Wanted;
 use crate::error::{Error, Result};
 use crate::names::Names;
@@ -114,7 +114,8 @@ impl Apps {
         let mut apps: HashMap<String, Vec<App>> = HashMap::new();
         let mut numbers = Names::default();
         numbers.number(0, "");
-        for chunk in read(APPS, files_of(inputs, APPS.table)?)? {
+        for chunk in chunks(APPS, inputs)? {
+            let chunk = chunk?;
             let text = |name| Ok::<_, Error>(chunk.texts(name)?.each(|text| text));
             let (ids, categories) = (text("app_id")?, text("category")?);
             let systems = chunk.texts("system")?.each(|system| numbers.number(0, &escaped(system)));
@@ -132,7 +133,8 @@ impl Apps {
         }
         let mut excluded = HashMap::new();
         let mut last: Option<(String, Arc<BTreeSet<String>>)> = None;
-        for chunk in read(DEFINITIONS, files_of(inputs, DEFINITIONS.table)?)? {
+        for chunk in chunks(DEFINITIONS, inputs)? {
+            let chunk = chunk?;
             let lists = chunk.texts("excluded_categories")?.each(|list| list);
             for (row, &day) in chunk.days("day")?.iter().enumerate() {
                 let list = lists.of(row);

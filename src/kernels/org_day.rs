@@ -6,7 +6,7 @@ use arrow::array::{BooleanArray, Date32Array, Int64Array, RecordBatch, StringArr
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 
-use super::days::{by_month, days, read, side_by_side};
+use super::days::{by_month, chunks, days, read, side_by_side};
 use super::divided::Making;
 use super::pairs::{OUTSIDE, PERSONAL, Pairs};
 use super::parts::Halted;
@@ -79,7 +79,8 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef, pairs: &Arc
 /// The thresholds, by the day on which they hold.
 pub(super) fn thresholds(inputs: &Inputs) -> Result<HashMap<Day, Thresholds>> {
     let mut by_day = HashMap::new();
-    for chunk in read(DEFINITIONS, files_of(inputs, DEFINITIONS.table)?)? {
+    for chunk in chunks(DEFINITIONS, inputs)? {
+        let chunk = chunk?;
         let [org_min_usage, app_min_usage] = [chunk.numbers("org_min_usage_ms")?, chunk.numbers("app_min_usage_ms")?];
         let [min_apps, min_users] = [chunk.numbers("min_apps")?, chunk.numbers("min_users")?];
         by_day.extend(chunk.days("day")?.iter().enumerate().map(|(row, &day)| {
@@ -138,7 +139,8 @@ fn of_org(work: &Work, org: u32, users: i64, used: impl Iterator<Item = i64>) ->
 /// The users of each organisation, by its number.
 fn users(work: &Work, pairs: &Pairs) -> Result<Vec<i64>> {
     let mut users = Vec::new();
-    for chunk in read(USERS, &work.users)? {
+    for chunk in read(USERS, &work.users) {
+        let chunk = chunk?;
         let (orgs, counts) = (pairs.orgs(chunk.texts(USERS.texts[0])?), chunk.numbers(USERS.others[0])?);
         users.resize(pairs.known().orgs.len(), 0);
         for (row, &count) in counts.iter().enumerate().filter(|(row, _)| orgs.of(*row) != OUTSIDE) {

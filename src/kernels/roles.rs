@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::iter;
 
 use super::Input;
+use super::days::read;
 use super::segment_day::{ROLE, Segments};
 use crate::columns::{Chunk, Wanted, wrong};
 use crate::error::Result;
@@ -18,7 +19,7 @@ const UNKNOWN: &str = "(unknown)";
 /// Who has which role: read beside the seats of a month, since both are in the order of users.
 pub(super) struct Roles<'a> {
     files: &'a [Input],
-    rest: Box<dyn Iterator<Item = Result<Chunk>> + 'a>,
+    rest: Box<dyn Iterator<Item = Result<Chunk>>>,
     // Some users, and the one that was asked for last, or would stand behind it.
     users: Names,
     place: u32,
@@ -39,11 +40,7 @@ impl<'a> Roles<'a> {
 
     /// Begins with the first user again.
     pub(super) fn begin(&mut self) {
-        let chunks = |file: &Input| match PEOPLE.read(&file.path) {
-            Ok(chunks) => Box::new(chunks) as Box<dyn Iterator<Item = Result<Chunk>>>,
-            Err(error) => Box::new(iter::once(Err(error))),
-        };
-        self.rest = Box::new(self.files.iter().flat_map(chunks));
+        self.rest = Box::new(read(PEOPLE, self.files));
         (self.users, self.place) = (Names::default(), 0);
     }
 

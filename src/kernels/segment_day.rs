@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use super::days::{ByMonth, chunks, wanted_months};
+use super::days::{ByMonth, chunks, wanted_days, wanted_months};
 use super::roles::{PEOPLE, Roles};
 use super::{Frame, Inputs, Rows, batch, files_of};
 use crate::columns::{Chunk, Wanted, wrong};
@@ -98,7 +98,6 @@ struct Person {
 
 /// The segments of each day. What there is of organisations is held, and of users what is counted.
 pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<Rows> {
-    let days = (frame.first_day.max(frame.wanted.0), frame.as_of.min(frame.wanted.1));
     let month = |index| Month { first: Grain::Month.first_day(index), ..Month::default() };
     let mut months = Months(ByMonth::new(wanted_months(frame), month));
     let (mut orgs, mut segments) = (Names::default(), Segments::default());
@@ -112,7 +111,7 @@ pub(super) fn run(inputs: &Inputs, frame: Frame, schema: &SchemaRef) -> Result<R
     each(SEATS, inputs, |chunk| months.add_seats(chunk, &orgs, &mut roles, &mut segments, &mut person))?;
     months.end(&mut person);
     let schema = Arc::clone(schema);
-    Ok(Box::new(months.0.all.into_iter().map(move |month| month.rows(days, &segments, &schema))))
+    Ok(Box::new(months.0.all.into_iter().map(move |month| month.rows(wanted_days(frame), &segments, &schema))))
 }
 
 fn each(wanted: Wanted, inputs: &Inputs, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
