@@ -90,6 +90,7 @@ def main():
         note(f"\nNOT EQUAL: {difference}")
         sys.exit(1)
     finally:
+        bench.end()
         report.write(options, facts.machine(options.binary), bench, time.perf_counter() - begun)
     print((options.output / "results.md").read_text())
 

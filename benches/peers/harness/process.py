@@ -31,7 +31,8 @@ class Run:
 
 
 def timed(command, environment=None):
-    """Runs a command. Its output is kept only to be shown if it fails."""
+    """Runs a command, when the disk has what was written before it. Its output is kept only to be shown if it fails."""
+    os.sync()
     with tempfile.NamedTemporaryFile() as answer, tempfile.NamedTemporaryFile() as output:
         launcher = [sys.executable, "-S", "-E", str(LAUNCH), answer.name, output.name, *map(str, command)]
         subprocess.run(launcher, env={**os.environ, **(environment or {})}, check=True)

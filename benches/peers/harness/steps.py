@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,6 +52,17 @@ class Bench:
         fastest.peak_mb = max(run.peak_mb for run in runs)
         return fastest
 
+    def clear(self, folder):
+        """Puts a folder out of the way. It is deleted at the very end: a file system that has just deleted thousands of files
+        takes several times as long to make new ones, and the next step would pay for it."""
+        if folder.exists():
+            aside = self.work / "cleared"
+            aside.mkdir(parents=True, exist_ok=True)
+            folder.rename(tempfile.mkdtemp(dir=aside) + "/folder")
+
+    def end(self):
+        shutil.rmtree(self.work / "cleared", ignore_errors=True)
+
     def agrees(self, function, *arguments):
         """Compares; a difference ends the benchmark."""
         begun = time.perf_counter()
@@ -89,7 +101,7 @@ class Bench:
 
     def ours(self, name, source, memory=None):
         folder = self.work / "ours" / name
-        shutil.rmtree(folder, ignore_errors=True)
+        self.clear(folder)
         return Ours(self.o.binary, folder, source, self.o.threads, memory or self.o.memory)
 
     def peer_folder(self, peer, size):
@@ -122,7 +134,7 @@ class Bench:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 for leftover in folder.parent.glob(f"{folder.name}*"):
                     if leftover == folder or leftover.name.startswith(f"{folder.name}."):
-                        shutil.rmtree(leftover, ignore_errors=True)
+                        self.clear(leftover)
                 data.warm(logs)
                 return self.job(peer, "ingest", logs=logs, format=kind, events=folder, dims=self.dims(size))
 
@@ -133,7 +145,7 @@ class Bench:
                     self.rows[-1]["reason"] = f"{step}: it did not write all days in order"
                     self.note(f"    {peer} did not write all days in order")
             if kind != "parquet":
-                shutil.rmtree(folder, ignore_errors=True)
+                self.clear(folder)
 
     def rollups(self, size):
         source = self.logs("parquet", size)
@@ -158,7 +170,7 @@ class Bench:
             folder = self.peer_folder(peer, size) / "rollups"
 
             def theirs():
-                shutil.rmtree(folder, ignore_errors=True)
+                self.clear(folder)
                 data.warm(events)
                 return self.job(peer, "rollups", events=events, rollups=folder, dims=self.dims(size))
 
@@ -175,14 +187,14 @@ class Bench:
 
         def mine(metrics):
             again = base.copy(self.scratch("metrics"))
-            shutil.rmtree(again.reports, ignore_errors=True)
+            self.clear(again.reports)
             data.warm(*(again.store / table for table in check.ROLLUPS))
             return again.run(metrics)
 
         self.add(size, step, "orgpulse", self.best(lambda: mine(None)))
         reports = self.scratch("metrics", keep=True) / "reports" / "latest"
         saved = self.work / "ours" / f"{size}-report"
-        shutil.rmtree(saved, ignore_errors=True)
+        self.clear(saved)
         shutil.copytree(reports, saved)
         first, last = Ours(self.o.binary, self.scratch("metrics", keep=True), source, self.o.threads).range()
         if len(wanted) < len(known):
@@ -197,7 +209,7 @@ class Bench:
             folder = self.peer_folder(peer, size) / "reports"
 
             def theirs():
-                shutil.rmtree(folder, ignore_errors=True)
+                self.clear(folder)
                 data.warm(rollups)
                 return self.job(peer, "metrics", rollups=rollups, reports=folder, dims=self.dims(size), first=first,
                                 last=last, metrics=wanted)
@@ -219,7 +231,7 @@ class Bench:
                 if file.read_bytes() != (store.reports / "latest" / file.name).read_bytes():
                     raise check.Difference(f"{file.name} has other bytes with little memory")
             self.note(f"    the same bytes in {len(list(saved.glob('*.csv')))} reports")
-        shutil.rmtree(store.folder, ignore_errors=True)
+        self.clear(store.folder)
 
     def next_day(self):
         """One more day after 30, 90, 180 and 360 days of history. The day is the same one each time."""
@@ -243,7 +255,7 @@ class Bench:
             if history == min(histories, key=lambda days: abs(days - 180)):
                 late = listed[-1 - history // 2]
                 self.late(history, base, source, late, dims, part / "late")
-        shutil.rmtree(self.work / "ours" / "history", ignore_errors=True)
+        self.clear(self.work / "ours" / "history")
 
     def late(self, history, base, source, day, dims, folder):
         """A hundred events of a past day, sent now."""
@@ -281,7 +293,7 @@ class Bench:
             folder = self.work / "peers" / f"{peer}-day"
 
             def theirs():
-                shutil.rmtree(folder, ignore_errors=True)
+                self.clear(folder)
                 link(shared, folder / "rollups")
                 link(before, folder / "events")
                 data.warm(folder / "rollups", logs)
@@ -327,7 +339,7 @@ class Bench:
     def scratch(self, name, keep=False):
         folder = self.work / "scratch" / name
         if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.clear(folder)
             folder.mkdir(parents=True)
         return folder
 
