@@ -27,6 +27,8 @@ pub(super) struct Known {
 const NONE: u32 = u32::MAX;
 // Pairs that are looked at behind one that was found.
 const NEXT: usize = 3;
+// Pairs that are looked for at a time.
+const MANY: usize = 32;
 
 impl Known {
     /// Nothing but personal use is known yet.
@@ -37,26 +39,28 @@ impl Known {
         Self { orgs, others, ids, divided_by: rollup.divided_by, first, hasher, more }
     }
 
-    /// The number of a pair, if it has one. Rows come in nearly the same order on each day: so it is looked for first behind
-    /// the pair of the row before.
-    pub(super) fn find(&self, pair: (u32, u32), before: Option<u32>) -> Option<u32> {
-        let next = before.map_or(0, |before| before + 1);
-        let near = self.ids.get(next as usize..).unwrap_or_default();
-        if let Some(place) =
-            (0..).zip(near.iter().take(NEXT)).find_map(|(place, known)| (*known == pair).then_some(place))
-        {
-            return Some(next + place);
+    /// The numbers of the pairs of many rows, of those that have one. What is looked at for one pair lies far from what is
+    /// looked at for the next: so each step is done for many of them, and they wait for the memory together.
+    pub(super) fn find_each(&self, pairs: &[(u32, u32)]) -> Vec<Option<u32>> {
+        let mut numbers = Vec::with_capacity(pairs.len());
+        let mut likely = [NONE; MANY];
+        let mut before = None;
+        for some in pairs.chunks(MANY) {
+            for (first, pair) in likely.iter_mut().zip(some) {
+                *first = self.first_of(*pair);
+            }
+            numbers.extend(some.iter().zip(&likely).map(|(pair, first)| {
+                let number = self.find_from(*pair, *first, before);
+                before = number.or(before);
+                number
+            }));
         }
-        let first = *self.first.get(self.divider(pair)).filter(|first| **first != NONE)?;
-        if self.ids[first as usize] == pair {
-            return Some(first);
-        }
-        self.more.find(self.hasher.hash_one(as_one(pair)), |&number| self.ids[number as usize] == pair).copied()
+        numbers
     }
 
     /// The number of a pair, given anew if it has none.
     pub(super) fn number(&mut self, pair: (u32, u32)) -> u32 {
-        if let Some(number) = self.find(pair, None) {
+        if let Some(number) = self.find_from(pair, self.first_of(pair), None) {
             return number;
         }
         let number = u32::try_from(self.ids.len()).unwrap_or(NONE);
@@ -79,6 +83,26 @@ impl Known {
         self.orgs.bytes() + self.others.bytes() + pairs
     }
 
+    // The first pair of the id that most often is in one pair only.
+    fn first_of(&self, pair: (u32, u32)) -> u32 {
+        self.first.get(self.divider(pair)).copied().unwrap_or(NONE)
+    }
+
+    // A pair that is not the first of its id is looked for behind that of the row before: rows come in nearly the same order
+    // on each day.
+    fn find_from(&self, pair: (u32, u32), first: u32, before: Option<u32>) -> Option<u32> {
+        if self.ids.get(first as usize)? == &pair {
+            return Some(first);
+        }
+        let next = before.map_or(0, |before| before + 1);
+        let near = self.ids.get(next as usize..).unwrap_or_default();
+        let near = (next..).zip(near.iter().take(NEXT)).find_map(|(number, known)| (*known == pair).then_some(number));
+        near.or_else(|| {
+            let is_same = |&number: &u32| self.ids[number as usize] == pair;
+            self.more.find(self.hasher.hash_one(as_one(pair)), is_same).copied()
+        })
+    }
+
     fn divider(&self, (org, other): (u32, u32)) -> usize {
         (if self.divided_by == ORG { org } else { other }) as usize
     }
@@ -99,14 +123,18 @@ mod tests {
         for rollup in [&APPS, &USERS] {
             let mut known = Known::new(rollup);
             let pairs = [(0, 0), (1, 0), (1, 1), (0, 3), (2, 1), (7, 0), (0, 1), (7, 7)];
-            assert!(pairs.iter().all(|pair| known.find(*pair, None).is_none()));
+            assert_eq!(known.find_each(&pairs), [None; 8]);
             for _ in 0..2 {
                 assert_eq!(pairs.map(|pair| known.number(pair)), [0, 1, 2, 3, 4, 5, 6, 7]);
             }
-            for before in (0..9).map(Some).chain([None]) {
-                assert_eq!(pairs.map(|pair| known.find(pair, before)), [0, 1, 2, 3, 4, 5, 6, 7].map(Some));
-                assert_eq!([(2, 0), (9, 9), (0, 2)].map(|pair| known.find(pair, before)), [None; 3]);
+            // In the same order, with gaps, backwards, and more than are looked for at a time.
+            let orders =
+                [vec![0, 1, 2, 3, 4, 5, 6, 7], vec![1, 4, 6], vec![7, 6, 5, 4, 3, 2, 1, 0], [2, 5, 2].repeat(40)];
+            for order in orders {
+                let asked = order.iter().map(|number| pairs[*number as usize]).collect::<Vec<_>>();
+                assert_eq!(known.find_each(&asked), order.into_iter().map(Some).collect::<Vec<_>>());
             }
+            assert_eq!(known.find_each(&[(2, 0), (1, 0), (9, 9), (0, 2)]), [None, Some(1), None, None]);
         }
     }
 }

@@ -245,22 +245,19 @@ impl Pairs {
         file.rows.reserve(chunk.rows());
         // The places of rows whose pair is new, in the file and here.
         let mut new = Vec::new();
-        let mut last = None;
-        let known = self.known();
-        for (row, (&human, &marks)) in human.iter().zip(marks).enumerate() {
-            let (org, other) = (orgs.of(row), others.of(row));
+        let pairs = (0..chunk.rows()).map(|row| (orgs.of(row), others.of(row))).collect::<Vec<_>>();
+        let found = self.known().find_each(&pairs);
+        for (row, (&(org, other), pair)) in pairs.iter().zip(found).enumerate() {
             if org == OUTSIDE || other == OUTSIDE {
                 continue;
             }
             if file.rows.is_empty() {
                 file.first_row = chunk.start() + row;
             }
-            let pair = known.find((org, other), last);
             if pair.is_none() {
                 new.push((file.rows.len(), row));
             }
-            last = pair.or(last);
-            file.rows.push(Row::new(pair.unwrap_or(0), human > 0, marks > 0));
+            file.rows.push(Row::new(pair.unwrap_or(0), human[row] > 0, marks[row] > 0));
             file.events += events[row];
             match file.orgs.last_mut() {
                 Some((last, end)) if *last == org => *end += 1,
@@ -270,10 +267,9 @@ impl Pairs {
                 }
             }
         }
-        drop(known);
         let mut known = self.more();
         for (place, row) in new {
-            let pair = known.number((orgs.of(row), others.of(row)));
+            let pair = known.number(pairs[row]);
             let flags = &mut file.rows[place];
             *flags = Row::new(pair, flags.is_human(), flags.is_marked());
         }
