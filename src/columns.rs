@@ -20,6 +20,9 @@ use crate::period::Day;
 // The rows of a row group, which share the list of their texts.
 const BATCH_ROWS: usize = 256 * 1024;
 
+// Texts of a list that are asked about at a time.
+const MANY: usize = 1024;
+
 /// What is read of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
@@ -199,16 +202,27 @@ impl<'a> Texts<'a> {
         Known { keys: self.keys, of_key: self.list.iter().map(Option::unwrap_or_default).map(ask).collect() }
     }
 
-    /// The numbers of those texts that have one.
-    pub(crate) fn found(self, names: &Names) -> Known<'a, Option<u32>> {
-        let of_key = names.find_each(self.list.iter().map(Option::unwrap_or_default));
+    /// Asks something about each text of the list, about many of them at a time.
+    pub(crate) fn many<V>(self, mut ask: impl FnMut(&mut dyn Iterator<Item = &'a str>) -> Vec<V>) -> Known<'a, V> {
+        let mut list = self.list.iter().map(Option::unwrap_or_default);
+        let times = self.list.len().div_ceil(MANY);
+        let of_key = (0..times).flat_map(|_| ask(&mut list.by_ref().take(MANY))).collect();
         Known { keys: self.keys, of_key }
     }
 
-    /// The texts as numbers, of which some were found before.
-    pub(crate) fn numbered_as(self, found: Known<'a, Option<u32>>, names: &mut Names) -> Known<'a, u32> {
+    /// The numbers of those texts that have one.
+    pub(crate) fn found(self, names: &Names) -> Known<'a, Option<u32>> {
+        self.many(|texts| names.find_each(texts))
+    }
+
+    /// The texts as numbers, of which some were found before; the others are given one.
+    pub(crate) fn numbered_as(
+        self,
+        found: Known<'a, Option<u32>>,
+        mut number: impl FnMut(&'a str) -> u32,
+    ) -> Known<'a, u32> {
         let mut numbers = found.of_key.into_iter();
-        self.each(|text| numbers.next().flatten().unwrap_or_else(|| names.number(0, text)))
+        self.each(|text| numbers.next().flatten().unwrap_or_else(|| number(text)))
     }
 
     /// The texts as numbers.

@@ -54,6 +54,9 @@ pub(super) static USERS: Rollup = Rollup {
 pub(super) const ORG: usize = 0;
 const OTHER: usize = 1;
 
+// Pairs that are looked up before who numbers new ones gets a turn.
+const MANY: usize = 1024;
+
 /// The pairs of a rollup, or of a part of it, and the rows of its files for as long as there is room.
 pub(super) struct Pairs {
     rollup: &'static Rollup,
@@ -172,21 +175,34 @@ impl Pairs {
     /// Numbers texts that are the other ids of pairs, or ids like them. Those that are known, most of them after the first
     /// days, are looked up by many threads at once. Ids of other parts are [`OUTSIDE`].
     pub(super) fn others<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
-        let found = self.found(texts, OTHER, &self.known().others);
-        texts.numbered_as(found, &mut self.more().others)
+        let found = self.found(texts, OTHER, |known| &known.others);
+        let mut more = None;
+        texts.numbered_as(found, |text| more.get_or_insert_with(|| self.more()).others.number(0, text))
     }
 
     /// Numbers the ids of organisations in the same way.
     pub(super) fn orgs<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
-        let found = self.found(texts, ORG, &self.known().orgs);
-        texts.numbered_as(found, &mut self.more().orgs)
+        let found = self.found(texts, ORG, |known| &known.orgs);
+        let mut more = None;
+        texts.numbered_as(found, |text| more.get_or_insert_with(|| self.more()).orgs.number(0, text))
     }
 
-    fn found<'a>(&self, texts: Texts<'a>, place: usize, names: &Names) -> columns::Known<'a, Option<u32>> {
-        if self.part.is_all() || self.rollup.divided_by != place {
-            return texts.found(names);
-        }
-        texts.each(|text| if self.part.has(text) { names.find(0, text) } else { Some(OUTSIDE) })
+    // Between many and many of them who numbers new ids gets a turn: it keeps all others waiting while it waits.
+    fn found<'a>(
+        &self,
+        texts: Texts<'a>,
+        place: usize,
+        names: impl Fn(&Known) -> &Names,
+    ) -> columns::Known<'a, Option<u32>> {
+        let has_all = self.part.is_all() || self.rollup.divided_by != place;
+        texts.many(|texts| {
+            let known = self.known();
+            let names = names(&known);
+            if has_all {
+                return names.find_each(texts);
+            }
+            texts.map(|text| if self.part.has(text) { names.find(0, text) } else { Some(OUTSIDE) }).collect()
+        })
     }
 
     /// How many other ids are known.
@@ -246,7 +262,7 @@ impl Pairs {
         // The places of rows whose pair is new, in the file and here.
         let mut new = Vec::new();
         let pairs = (0..chunk.rows()).map(|row| (orgs.of(row), others.of(row))).collect::<Vec<_>>();
-        let found = self.known().find_each(&pairs);
+        let found = pairs.chunks(MANY).flat_map(|pairs| self.known().find_each(pairs));
         for (row, (&(org, other), pair)) in pairs.iter().zip(found).enumerate() {
             if org == OUTSIDE || other == OUTSIDE {
                 continue;
@@ -267,9 +283,9 @@ impl Pairs {
                 }
             }
         }
-        let mut known = self.more();
+        let mut more = None;
         for (place, row) in new {
-            let pair = known.number(pairs[row]);
+            let pair = more.get_or_insert_with(|| self.more()).number(pairs[row]);
             let flags = &mut file.rows[place];
             *flags = Row::new(pair, flags.is_human(), flags.is_marked());
         }
