@@ -112,9 +112,7 @@ impl Names {
                 *place = number.map_or(0..0, |number| self.ends.place(number));
             }
             numbers.extend(some.iter().zip(&likely).map(|((text, hash), (number, place))| match number {
-                Some(number)
-                    if self.texts.as_bytes()[place.clone()] != *text.as_bytes() || self.within(*number) != 0 =>
-                {
+                Some(number) if !self.is_at(place.clone(), text) || self.within(*number) != 0 => {
                     self.find_hashed(*hash, 0, text)
                 }
                 number => *number,
@@ -130,10 +128,22 @@ impl Names {
     }
 
     fn find_hashed(&self, hash: u64, within: u32, text: &str) -> Option<u32> {
-        let is_same = |&number: &u32| {
-            self.texts.as_bytes()[self.ends.place(number)] == *text.as_bytes() && self.within(number) == within
-        };
+        let is_same = |&number: &u32| self.is_at(self.ends.place(number), text) && self.within(number) == within;
         self.table.find(hash, is_same).copied()
+    }
+
+    // Whether a text lies there. Most ids are of 8 to 16 bytes: two numbers each, which overlap, and no call.
+    fn is_at(&self, place: Range<usize>, text: &str) -> bool {
+        let (known, text) = (&self.texts.as_bytes()[place], text.as_bytes());
+        if known.len() != text.len() {
+            return false;
+        }
+        match (known.first_chunk::<8>(), text.first_chunk::<8>()) {
+            (Some(known_first), Some(first)) if text.len() <= 16 => {
+                known_first == first && known.last_chunk::<8>() == text.last_chunk::<8>()
+            }
+            _ => known == text,
+        }
     }
 
     fn append(&mut self, within: u32, text: &str) -> u32 {
@@ -322,6 +332,28 @@ mod tests {
         let ranks = names.ranks();
         assert_eq!(ranks.numbers.iter().map(|&number| names.text(number)).collect::<Vec<_>>(), ["", "a", "b", "b"]);
         assert!((0..4).all(|number| ranks.numbers[ranks.ranks[number as usize] as usize] == number));
+    }
+
+    #[test]
+    fn texts_of_all_lengths_are_told_apart() {
+        let mut names = Names::default();
+        let texts = (0..40).map(|length| "0123456789".repeat(4)[..length].to_owned()).collect::<Vec<_>>();
+        for text in &texts {
+            names.number(0, text);
+        }
+        let known = |texts: &[String]| names.find_each(texts.iter().map(String::as_str));
+        assert_eq!(known(&texts), (0..40).map(Some).collect::<Vec<_>>());
+        for place in 0..40 {
+            // Each text with another byte at one place, held against the text itself.
+            let others = texts.iter().filter(|text| text.len() > place).map(|text| {
+                let mut other = text.clone();
+                other.replace_range(place..=place, "x");
+                other
+            });
+            for (other, length) in others.zip(place + 1..) {
+                assert!(!names.is_at(names.ends.place(u32::try_from(length).expect("small")), &other));
+            }
+        }
     }
 
     #[test]
