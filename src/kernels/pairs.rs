@@ -55,7 +55,7 @@ pub(super) const ORG: usize = 0;
 const OTHER: usize = 1;
 
 // Pairs that are looked up before who numbers new ones gets a turn.
-const MANY: usize = 1024;
+const TURN: usize = 1024;
 
 /// The pairs of a rollup, or of a part of it, and the rows of its files for as long as there is room.
 pub(super) struct Pairs {
@@ -187,7 +187,7 @@ impl Pairs {
         texts.numbered_as(found, |text| more.get_or_insert_with(|| self.more()).orgs.number(0, text))
     }
 
-    // Between many and many of them who numbers new ids gets a turn: it keeps all others waiting while it waits.
+    // Many at a time, so that who numbers new ids gets a turn between them: it keeps all others waiting while it waits.
     fn found<'a>(
         &self,
         texts: Texts<'a>,
@@ -262,7 +262,7 @@ impl Pairs {
         // The places of rows whose pair is new, in the file and here.
         let mut new = Vec::new();
         let pairs = (0..chunk.rows()).map(|row| (orgs.of(row), others.of(row))).collect::<Vec<_>>();
-        let found = pairs.chunks(MANY).flat_map(|pairs| self.known().find_each(pairs));
+        let found = pairs.chunks(TURN).flat_map(|pairs| self.known().find_each(pairs));
         for (row, (&(org, other), pair)) in pairs.iter().zip(found).enumerate() {
             if org == OUTSIDE || other == OUTSIDE {
                 continue;
