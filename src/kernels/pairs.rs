@@ -12,7 +12,6 @@ use super::known::Known;
 use super::parts::{Halt, Halted, Part};
 use super::{Input, Inputs, files_of};
 use crate::columns::{self, Chunk, Texts, Wanted};
-use crate::names::Names;
 use crate::period::Day;
 
 /// The number of no organisation: personal use.
@@ -175,34 +174,27 @@ impl Pairs {
     /// Numbers texts that are the other ids of pairs, or ids like them. Those that are known, most of them after the first
     /// days, are looked up by many threads at once. Ids of other parts are [`OUTSIDE`].
     pub(super) fn others<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
-        let found = self.found(texts, OTHER, |known| &known.others);
-        let mut more = None;
-        texts.numbered_as(found, |text| more.get_or_insert_with(|| self.more()).others.number(0, text))
+        self.numbered(texts, OTHER)
     }
 
     /// Numbers the ids of organisations in the same way.
     pub(super) fn orgs<'a>(&self, texts: Texts<'a>) -> columns::Known<'a, u32> {
-        let found = self.found(texts, ORG, |known| &known.orgs);
-        let mut more = None;
-        texts.numbered_as(found, |text| more.get_or_insert_with(|| self.more()).orgs.number(0, text))
+        self.numbered(texts, ORG)
     }
 
     // Many at a time, so that who numbers new ids gets a turn between them: it keeps all others waiting while it waits.
-    fn found<'a>(
-        &self,
-        texts: Texts<'a>,
-        place: usize,
-        names: impl Fn(&Known) -> &Names,
-    ) -> columns::Known<'a, Option<u32>> {
+    fn numbered<'a>(&self, texts: Texts<'a>, place: usize) -> columns::Known<'a, u32> {
         let has_all = self.part.is_all() || self.rollup.divided_by != place;
-        texts.many(|texts| {
+        let found = texts.many(|texts| {
             let known = self.known();
-            let names = names(&known);
+            let names = known.names(place);
             if has_all {
                 return names.find_each(texts);
             }
             texts.map(|text| if self.part.has(text) { names.find(0, text) } else { Some(OUTSIDE) }).collect()
-        })
+        });
+        let mut more = None;
+        texts.numbered_as(found, |text| more.get_or_insert_with(|| self.more()).names_mut(place).number(0, text))
     }
 
     /// How many other ids are known.

@@ -90,8 +90,8 @@ def main():
         note(f"\nNOT EQUAL: {difference}")
         sys.exit(1)
     finally:
-        bench.end()
         report.write(options, facts.machine(options.binary), bench, time.perf_counter() - begun)
+        bench.end()
     print((options.output / "results.md").read_text())
 
 

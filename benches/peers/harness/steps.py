@@ -61,6 +61,7 @@ class Bench:
             folder.rename(tempfile.mkdtemp(dir=aside) + "/folder")
 
     def end(self):
+        """Deletes what was put aside."""
         shutil.rmtree(self.work / "cleared", ignore_errors=True)
 
     def agrees(self, function, *arguments):
@@ -323,6 +324,7 @@ class Bench:
             self.growth.append({"axis": "users", "events": events, "users": people, "step": step,
                                 "seconds": round(run.seconds, 3), "peak_mb": round(run.peak_mb, 1)})
             self.note(f"  {step:<28} {people:>12,} users {events:>12,} events {run.seconds:9.2f} s {run.peak_mb:8.0f} MB")
+        # A few large files, and more users need their room.
         shutil.rmtree(self.work / "ours" / "users", ignore_errors=True)
 
     # Helpers.
